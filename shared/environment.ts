@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** Exit status for a configuration error: EX_CONFIG of sysexits(3). */
-const EX_CONFIG = 78
+export const EX_CONFIG = 78
 
 /** Every problem of a configuration at once; each line starts with the variable's name. */
 export class ConfigurationError extends Error {
@@ -59,9 +59,14 @@ export const orExit = <T>(read: () => T): T => {
     return read()
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error
-    process.stderr.write(`${error.message}\n`)
-    process.exit(EX_CONFIG)
+    return exitBadConfiguration(error)
   }
+}
+
+/** Says what is wrong on stderr and ends the process with status 78. */
+export const exitBadConfiguration = (error: ConfigurationError): never => {
+  process.stderr.write(`${error.message}\n`)
+  process.exit(EX_CONFIG)
 }
 
 const goodFields = (schema: z.ZodObject, given: Record<string, string | undefined>): Record<string, unknown> => {

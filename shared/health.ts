@@ -36,11 +36,17 @@ export interface HealthReply {
   readonly body: Readonly<Record<string, unknown>>
 }
 
+/** Who can answer the health paths: one process, or the primary of several workers for them all. */
+export interface HealthAnswers {
+  /** The answer for a health path, or undefined where `path` is none. */
+  answer(path: string): HealthReply | undefined
+}
+
 /**
  * What the probes of the kubelet are told. Dependencies are probed in the background, so an answer is a look at
  * memory: a hung dependency delays no one.
  */
-export class Health {
+export class Health implements HealthAnswers {
   readonly #instance: Instance
   readonly #clock: Clock
   readonly #states: DependencyState[] = []
@@ -129,7 +135,6 @@ export class Health {
     }
   }
 
-  /** The answer for a health path, or undefined where `path` is none. */
   answer(path: string): HealthReply | undefined {
     switch (path) {
       case '/health/live':

@@ -38,7 +38,8 @@ export class HttpDrain {
 
   /** For a server whose requests are not begun and ended by hand: counts each by its events. */
   trackByEvents(): this {
-    this.#server.on('request', (_request: IncomingMessage, response: ServerResponse) => {
+    // Ahead of the server's own listener, which may send the head of its reply at once.
+    this.#server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
       if (this.#isClosing) response.setHeader('Connection', 'close')
       const work = { startedAtMs: this.#clock.monotonicMs() }
       this.begin(work)

@@ -1,0 +1,76 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, LogController } from 'fastify'
+import { isRequestId, mintRequestId } from '#shared/correlation.ts'
+import type { HealthAnswers } from '#shared/health.ts'
+import type { Instance } from '#shared/instance.ts'
+import type { Logger } from '#shared/log.ts'
+import { PROBLEM_JSON, problem } from '#shared/problem.ts'
+import { isAuthorized } from './authorize.ts'
+
+/**
+ * The admin port:
+ *
+ *     GET /health/live /health/ready /health   probes; no token
+ *     GET /metrics                             Prometheus; no token
+ *     GET /api/status                          who runs here, since when, with what; token
+ */
+export interface AdminParts {
+  readonly instance: Instance
+  readonly log: Logger
+  readonly health: HealthAnswers
+  readonly token: string | undefined
+  metrics(): Promise<{ contentType: string; text: string }>
+  /** What this process, or each of its workers, has to say of itself. */
+  status(): Readonly<Record<string, unknown>>
+}
+
+export const adminServer = (parts: AdminParts): FastifyInstance => {
+  const admin = Fastify({
+    loggerInstance: parts.log.child({ listener: 'admin' }) as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: 1_048_576,
+    genReqId: (request) => {
+      const offered = request.headers['x-request-id']
+      return typeof offered === 'string' && isRequestId(offered) ? offered : mintRequestId()
+    },
+  })
+  admin.addHook('onSend', async (request, reply) => {
+    reply.header('X-Request-ID', request.id).header('Cache-Control', 'no-store')
+  })
+
+  for (const path of ['/health/live', '/health/ready', '/health']) {
+    admin.get(path, (_request, reply) => {
+      const answer = parts.health.answer(path)
+      return reply.status(answer?.status ?? 500).send(answer?.body ?? {})
+    })
+  }
+  admin.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await parts.metrics()
+    return reply.type(contentType).send(text)
+  })
+  admin.get('/api/status', (request, reply) => {
+    if (!isAuthorized(request.headers.authorization, parts.token)) {
+      return refuse(reply.header('WWW-Authenticate', 'Bearer'), 401, 'Unauthorized', unauthorizedDetail(parts.token))
+    }
+    return reply.send({ instance: parts.instance.id, version: parts.instance.version, ...parts.status() })
+  })
+
+  admin.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'Not Found', 'The admin port has no such page.'))
+  admin.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status < 500) return refuse(reply, status, 'Bad Request', error.message)
+    request.log.error({ err: error, correlationId: request.id }, 'admin request failed')
+    return refuse(reply, 500, 'Internal Server Error', 'The server met an unexpected condition.')
+  })
+  return admin
+}
+
+const unauthorizedDetail = (token: string | undefined): string =>
+  token === undefined
+    ? 'No token is configured, so this part of the admin port is off: set ADMIN_TOKEN.'
+    : 'Send the admin token as Authorization: Bearer <token>.'
+
+const refuse = (reply: FastifyReply, status: number, title: string, detail: string) =>
+  reply
+    .status(status)
+    .type(PROBLEM_JSON)
+    .send(JSON.stringify(problem(status, title, detail, reply.request.id)))

@@ -1,0 +1,50 @@
+import { Health } from '#shared/health.ts'
+import type { Instance } from '#shared/instance.ts'
+import type { Logger } from '#shared/log.ts'
+import { Upstream } from './forward.ts'
+import { TrafficCounts } from './layers/traffic.ts'
+import { edge } from './pipeline.ts'
+import { ProxyServer } from './server.ts'
+import type { ProxySettings } from './settings.ts'
+import { Upgrades } from './upgrade.ts'
+import { upstreamCheck } from './upstream-probe.ts'
+
+/** The parts of one proxy process, put together and not yet listening. */
+export interface Proxy {
+  readonly health: Health
+  readonly traffic: TrafficCounts
+  readonly upstream: Upstream
+  readonly server: ProxyServer
+}
+
+export const buildProxy = (settings: ProxySettings, instance: Instance, log: Logger): Proxy => {
+  const health = new Health(instance, [upstreamCheck(settings.UPSTREAM_URL, settings.UPSTREAM_HEALTH_PATH)])
+  const traffic = new TrafficCounts()
+  const upstream = new Upstream(settings.UPSTREAM_URL, {
+    connections: settings.UPSTREAM_CONNECTIONS_LIMIT,
+    queueLength: settings.UPSTREAM_QUEUE_LIMIT,
+    queueTimeoutMs: settings.UPSTREAM_QUEUE_TIMEOUT_MS,
+    connectTimeoutMs: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
+    headersTimeoutMs: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
+    bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
+    keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
+  })
+  const pipeline = edge({ log, accessLog: settings.ACCESS_LOG, traffic, health }, upstream.forward)
+  const upgrades = new Upgrades(settings.UPSTREAM_URL, settings.UPSTREAM_CONNECT_TIMEOUT_MS)
+  const server = new ProxyServer(
+    pipeline,
+    upgrades,
+    {
+      targetBytes: settings.TARGET_LIMIT_BYTES,
+      headerBytes: settings.HEADER_LIMIT_BYTES,
+      uploadIdleMs: settings.CLIENT_IDLE_TIMEOUT_MS,
+      downloadIdleMs: settings.CLIENT_IDLE_TIMEOUT_MS,
+      headersTimeoutMs: settings.CLIENT_HEADERS_TIMEOUT_MS,
+      keepAliveTimeoutMs: settings.CLIENT_KEEP_ALIVE_TIMEOUT_MS,
+      unreadBodyBytes: settings.UNREAD_BODY_LIMIT_BYTES,
+    },
+    traffic,
+    log,
+  )
+  return { health, traffic, upstream, server }
+}

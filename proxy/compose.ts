@@ -1,0 +1,86 @@
+import type { Exchange } from './exchange.ts'
+import { type Layer, PASS } from './layer.ts'
+import type { Outcome } from './outcome.ts'
+import { type Refusal, refusal } from './refusal.ts'
+import type { Reply, ReplyHead } from './reply.ts'
+
+/** One round trip to what is behind the layers. Reports back through the exchange. */
+export type Forward = (exchange: Exchange) => void
+
+/** The layers as the rest of the proxy meets them. */
+export interface Pipeline {
+  /** Takes a request down the list. The answer comes by {@link Exchange}, now or later. */
+  handle(exchange: Exchange): void
+  /** As `handle`, for an exchange whose forwarding is not a round trip: an upgraded connection. */
+  admit(exchange: Exchange): Refusal | Reply | undefined
+  /** Takes a reply's head up the list. */
+  onReply(exchange: Exchange, head: ReplyHead): void
+  /** Makes a reply of a refusal, wherever it arose. */
+  recover(exchange: Exchange, refusal: Refusal): Reply
+  onFinish(exchange: Exchange, outcome: Outcome): void
+}
+
+/**
+ * Joins layers, outermost first, to a `forward`. Exactly the layers that admitted an exchange see its reply and its
+ * end, and what a layer throws is a refusal (`internal-error`) from that layer.
+ *
+ * @throws Error where no layer turns every refusal into a reply
+ */
+export const compose = (layers: readonly Layer[], forward: Forward): Pipeline => {
+  if (!layers.some((layer) => layer.recover !== undefined)) throw new Error('no layer makes a reply of a refusal')
+
+  const admit = (exchange: Exchange): Refusal | Reply | undefined => {
+    for (let depth = 0; depth < layers.length; depth++) {
+      const layer = layers[depth] as Layer
+      exchange.depth = depth + 1
+      if (layer.admit === undefined) continue
+      try {
+        const verdict = layer.admit(exchange)
+        if (verdict === PASS) continue
+        return isAnswer(verdict) ? verdict : refusal('internal-error', `layer ${layer.name} gave no verdict`)
+      } catch (error) {
+        return refusal('internal-error', `layer ${layer.name} failed`, error)
+      }
+    }
+    return undefined
+  }
+
+  const recover = (exchange: Exchange, first: Refusal): Reply => {
+    let current = first
+    // Every layer is asked, not only those that admitted: an exchange refused above the rescue needs it all the same.
+    for (let depth = layers.length - 1; depth >= 0; depth--) {
+      const layer = layers[depth] as Layer
+      if (layer.recover === undefined) continue
+      try {
+        const recovered = layer.recover(exchange, current)
+        if (!isRefusal(recovered)) return recovered
+        current = recovered
+      } catch (error) {
+        current = refusal('internal-error', `layer ${layer.name} failed to recover`, error)
+      }
+    }
+    throw new Error('no layer made a reply of the refusal', { cause: current.cause })
+  }
+
+  return {
+    admit,
+    recover,
+    handle(exchange) {
+      const answer = admit(exchange)
+      if (answer === undefined) forward(exchange)
+      else exchange.answer(answer)
+    },
+    onReply(exchange, head) {
+      for (let depth = exchange.depth - 1; depth >= 0; depth--) layers[depth]?.onReply?.(exchange, head)
+    },
+    onFinish(exchange, outcome) {
+      for (let depth = exchange.depth - 1; depth >= 0; depth--) layers[depth]?.onFinish?.(exchange, outcome)
+    },
+  }
+}
+
+export const isRefusal = (answer: Refusal | Reply): answer is Refusal => 'kind' in answer
+
+/** What the types promise, held against code that got round them. */
+const isAnswer = (verdict: unknown): boolean =>
+  typeof verdict === 'object' && verdict !== null && ('kind' in verdict || 'head' in verdict)

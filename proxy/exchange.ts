@@ -1,0 +1,235 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isRefusal, type Pipeline } from './compose.ts'
+import { peerAddress } from './facts/client-address.ts'
+import { type Correlation, correlation } from './facts/correlation.ts'
+import { fieldValue } from './headers.ts'
+import { lingerOnClose } from './linger.ts'
+import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
+import { type Refusal, refusal } from './refusal.ts'
+import { type Reply, type ReplyHead, setHeader } from './reply.ts'
+import { requestTarget, type Target } from './well-formed.ts'
+
+/** What one exchange may take. */
+export interface ExchangeLimits {
+  /** Of the request target, in bytes; more is 414. */
+  readonly targetBytes: number
+  /** The longest a client may leave us waiting for the next byte of its request body. */
+  readonly uploadIdleMs: number
+  /** The longest a client may leave the reply unread. */
+  readonly downloadIdleMs: number
+  /** How much of a request body is read and dropped after its reply, to keep the connection. */
+  readonly unreadBodyBytes: number
+}
+
+/** The upstream's side of an exchange, as far as the client's side must know it. */
+export interface UpstreamCall {
+  /** The client is gone, or has been answered: what is still under way upstream is in vain. */
+  abort(reason: string): void
+  /** The client reads again. */
+  resume(): void
+}
+
+/** What surrounds an exchange, one object for all. */
+export interface ExchangeContext {
+  readonly pipeline: Pipeline
+  readonly limits: ExchangeLimits
+  /** Whether replies must end their connection, as the process is draining. */
+  readonly isClosing: () => boolean
+  readonly onFinish: (exchange: Exchange) => void
+}
+
+/**
+ * One request with its reply. Its facts are computed first and never change; then the reply is sent through it, by
+ * whoever makes it. `finish` fires exactly once, after the reply's last byte or the abort.
+ */
+export class Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly limits: ExchangeLimits
+  readonly startedAtMs = performance.now()
+  readonly method: string
+  /** The target without its query, which may hold what must not be logged. */
+  readonly path: string
+  /** Undefined where the target is none that an origin server answers for. */
+  readonly target: Target | undefined
+  readonly correlation: Correlation
+  readonly clientAddress: string
+  readonly hasBody: boolean
+  /** Whether the client waits for `100 Continue` before it sends its body. */
+  readonly expectsContinue: boolean
+
+  /** How many layers have been entered. Belongs to the pipeline. */
+  depth = 0
+  upstream: UpstreamCall | undefined
+  /** Whether the connection has left HTTP; its end is then the end of the exchange. */
+  isUpgraded = false
+  /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
+  uploadStalledSinceMs = 0
+
+  readonly #context: ExchangeContext
+  #downloadStalledSinceMs = 0
+  #status = 0
+  #bodyBytes = 0
+  #refusal: Refusal | undefined
+  #isOwn = false
+  #isCut = false
+  #isFinished = false
+
+  constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, expectsContinue = false) {
+    this.#context = context
+    this.limits = context.limits
+    this.request = request
+    this.response = response
+    this.expectsContinue = expectsContinue
+    const { rawHeaders } = request
+    const rawTarget = request.url as string
+    const queryStart = rawTarget.indexOf('?')
+    this.method = request.method as string
+    this.path = queryStart === -1 ? rawTarget : rawTarget.slice(0, queryStart)
+    this.target = requestTarget(this.method, rawTarget, fieldValue(rawHeaders, 'host') ?? '')
+    this.correlation = correlation(rawHeaders)
+    this.clientAddress = peerAddress(request.socket.remoteAddress)
+    this.hasBody = announcesBody(request)
+    response.on('close', () => this.#finish())
+  }
+
+  get isHeadSent(): boolean {
+    return this.response.headersSent
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished
+  }
+
+  /** A `1xx` of the app. `100` is ours to send, and HTTP/1.0 knows none. */
+  sendInformational(status: number, headers: string[]): void {
+    if (this.isHeadSent || status === 100 || status === 101 || this.request.httpVersionMinor === 0) return
+    this.response.writeInformation(status, headers)
+  }
+
+  /** Asks the client for the body that it holds back. */
+  sendContinue(): void {
+    if (this.expectsContinue && !this.isHeadSent) this.response.writeContinue()
+  }
+
+  /** Sends the head of the app's reply, after the layers have seen it. */
+  sendHead(head: ReplyHead): void {
+    this.#context.pipeline.onReply(this, head)
+    this.#writeHead(head)
+  }
+
+  /** Records that the app has switched protocols, and takes the head of its 101 through the layers. */
+  upgrade(head: ReplyHead): void {
+    this.isUpgraded = true
+    this.#status = head.status
+    this.#context.pipeline.onReply(this, head)
+  }
+
+  /** @returns false when the client reads slower than the app sends; `resume` of the upstream call follows. */
+  sendChunk(chunk: Buffer): boolean {
+    this.#bodyBytes += chunk.length
+    if (this.response.write(chunk)) return true
+    if (this.#downloadStalledSinceMs === 0) {
+      this.response.once('drain', () => {
+        this.#downloadStalledSinceMs = 0
+        this.upstream?.resume()
+      })
+    }
+    this.#downloadStalledSinceMs = performance.now()
+    return false
+  }
+
+  /** Ends the app's reply. */
+  end(trailers: [string, string][]): void {
+    if (trailers.length > 0) this.response.addTrailers(trailers)
+    this.#end()
+  }
+
+  /** Answers with what a layer decided. */
+  answer(answer: Refusal | Reply): void {
+    if (isRefusal(answer)) this.refuse(answer)
+    else this.#sendOwn(answer)
+  }
+
+  /** Answers with the reply that the layers make of a refusal, or cuts the reply that has begun. */
+  refuse(refused: Refusal): void {
+    if (this.#isFinished || this.#refusal !== undefined || this.response.writableEnded) return
+    this.#refusal = refused
+    this.upstream?.abort(refused.kind)
+    if (this.isHeadSent) {
+      // The status has gone out: only a broken connection can tell the client that the reply is not whole.
+      this.#isCut = true
+      this.response.destroy()
+      return
+    }
+    this.#sendOwn(this.#context.pipeline.recover(this, refused))
+  }
+
+  /**
+   * Refuses or cuts what the client has stalled for too long; called every so often, with the monotonic time.
+   */
+  checkStalls(nowMs: number): void {
+    if (this.uploadStalledSinceMs !== 0 && nowMs - this.uploadStalledSinceMs > this.limits.uploadIdleMs) {
+      this.refuse(refusal('request-timeout', `no byte of the body for ${this.limits.uploadIdleMs} ms`))
+    } else if (
+      this.#downloadStalledSinceMs !== 0 &&
+      nowMs - this.#downloadStalledSinceMs > this.limits.downloadIdleMs
+    ) {
+      this.#downloadStalledSinceMs = 0
+      this.refuse(refusal('request-timeout', `the client left the reply unread for ${this.limits.downloadIdleMs} ms`))
+    }
+  }
+
+  #sendOwn({ head, body }: Reply): void {
+    this.#isOwn = true
+    this.#context.pipeline.onReply(this, head)
+    // A client that still holds back its body must not send it: the next request could not be told from it.
+    if (this.expectsContinue) setHeader(head.headers, 'Connection', 'close')
+    this.#bodyBytes = this.method === 'HEAD' ? 0 : Buffer.byteLength(body)
+    this.#writeHead(head)
+    this.response.write(body)
+    this.#end()
+  }
+
+  #writeHead(head: ReplyHead): void {
+    this.#status = head.status
+    if (this.#context.isClosing()) setHeader(head.headers, 'Connection', 'close')
+    this.response.writeHead(head.status, head.statusText, head.headers)
+  }
+
+  #end(): void {
+    if (!this.request.complete) lingerOnClose(this.request, this.limits.unreadBodyBytes)
+    this.response.end()
+  }
+
+  #finish(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    const isWhole = this.response.writableFinished || this.isUpgraded
+    if (!isWhole) this.upstream?.abort('client-abort')
+    const outcome: Outcome = {
+      kind: this.#kind(isWhole),
+      status: this.#status === 0 ? CLIENT_CLOSED_REQUEST : this.#status,
+      refusal: this.#refusal,
+      durationMs: performance.now() - this.startedAtMs,
+      bodyBytes: this.#bodyBytes,
+    }
+    this.#context.pipeline.onFinish(this, outcome)
+    this.#context.onFinish(this)
+  }
+
+  #kind(isWhole: boolean): Outcome['kind'] {
+    if (this.#isCut) return 'cut'
+    if (!isWhole) return 'client-abort'
+    if (this.#refusal !== undefined) return 'refused'
+    return this.#isOwn ? 'answered' : 'replied'
+  }
+}
+
+/** A request has a body exactly when it says how the body ends (RFC 9112 §6). */
+const announcesBody = (request: IncomingMessage): boolean => {
+  const { rawHeaders } = request
+  const length = fieldValue(rawHeaders, 'content-length')
+  if (length !== undefined) return length !== '0'
+  return fieldValue(rawHeaders, 'transfer-encoding') !== undefined
+}

@@ -1,0 +1,44 @@
+import type { Logger } from '#shared/log.ts'
+import type { Exchange } from '../exchange.ts'
+import type { Layer } from '../layer.ts'
+import type { Outcome } from '../outcome.ts'
+
+/** `errors`: what Sidegate answered itself, what was cut and the app's 5xx · `all`: each exchange · `off`: none. */
+export type AccessLogPolicy = 'errors' | 'all' | 'off'
+
+/** One line an exchange, at its end; the only line about its refusal, so that an error is logged once. */
+export const accessLog = (log: Logger, policy: AccessLogPolicy): Layer => ({
+  name: 'access-log',
+  onFinish(exchange, outcome) {
+    if (policy === 'off' || (policy === 'errors' && isOrdinary(outcome))) return
+    log[level(outcome)](line(exchange, outcome), `${exchange.method} ${exchange.path} ${outcome.status}`)
+  },
+})
+
+const isOrdinary = (outcome: Outcome): boolean =>
+  outcome.kind === 'answered' || (outcome.kind === 'replied' && outcome.status < 500)
+
+const level = (outcome: Outcome): 'debug' | 'info' | 'warn' | 'error' => {
+  if (outcome.refusal !== undefined) return outcome.refusal.text.logLevel
+  return outcome.kind === 'replied' && outcome.status >= 500 ? 'warn' : 'info'
+}
+
+const line = (exchange: Exchange, outcome: Outcome): Record<string, unknown> => {
+  const { correlation } = exchange
+  const { refusal } = outcome
+  return {
+    correlationId: correlation.requestId,
+    ...(correlation.clientRequestId !== undefined && { clientRequestId: correlation.clientRequestId }),
+    traceId: correlation.trace.traceId,
+    method: exchange.method,
+    path: exchange.path,
+    status: outcome.status,
+    outcome: outcome.kind,
+    durationMs: Math.round(outcome.durationMs * 10) / 10,
+    bodyBytes: outcome.bodyBytes,
+    clientAddress: exchange.clientAddress,
+    ...(refusal !== undefined && { refusal: refusal.kind }),
+    ...(refusal?.reason !== undefined && { reason: refusal.reason }),
+    ...(refusal?.cause !== undefined && { err: refusal.cause }),
+  }
+}

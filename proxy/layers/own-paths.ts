@@ -1,0 +1,39 @@
+import type { HealthAnswers } from '#shared/health.ts'
+import { type Layer, PASS } from '../layer.ts'
+import { refusal } from '../refusal.ts'
+import type { Reply } from '../reply.ts'
+
+/** Paths on the traffic port that Sidegate answers itself, whatever the app has there. */
+const OWN_PREFIX = '/__sidegate/'
+
+export const ownPaths = (health: HealthAnswers): Layer => ({
+  name: 'own-paths',
+  admit(exchange) {
+    if (!exchange.path.startsWith(OWN_PREFIX)) return PASS
+    if (exchange.path === `${OWN_PREFIX}health/ready`) {
+      const answer = health.answer('/health/ready')
+      // The status alone: why we are not ready is for the admin port.
+      if (answer !== undefined) return statusOnly(answer.status)
+    }
+    return refusal('no-such-page')
+  },
+})
+
+const statusOnly = (status: 200 | 503): Reply => {
+  const body = `${JSON.stringify({ status: status === 200 ? 'ready' : 'not ready' })}\n`
+  return {
+    head: {
+      status,
+      statusText: status === 200 ? 'OK' : 'Service Unavailable',
+      headers: [
+        'Content-Type',
+        'application/json',
+        'Content-Length',
+        String(Buffer.byteLength(body)),
+        'Cache-Control',
+        'no-store',
+      ],
+    },
+    body,
+  }
+}

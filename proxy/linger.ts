@@ -1,0 +1,41 @@
+import type { IncomingMessage } from 'node:http'
+
+/** The longest that we read on after a reply, for the client to notice it. */
+const LINGER_MS = 2_000
+
+/**
+ * Ends a connection whose request body is not wholly read. To close a socket with bytes unread resets it, and the
+ * reset can overtake the reply (RFC 9112 §9.6). So what still comes is read and dropped, up to `dropBytes` and two
+ * seconds; a body that ends within them leaves the connection fit for the next request, unless the reply said `close`.
+ */
+export const lingerOnClose = (request: IncomingMessage, dropBytes: number): void => {
+  const { socket } = request
+  let droppedBytes = 0
+  let wantsClose = false
+  // Node calls this once the last reply of a connection is flushed; its own would destroy at once.
+  socket.destroySoon = () => {
+    wantsClose = true
+    if (request.complete) socket.destroy()
+    else socket.end()
+  }
+  const expiry = setTimeout(() => socket.destroy(), LINGER_MS)
+  expiry.unref()
+  const stop = () => clearTimeout(expiry)
+  socket.once('close', stop)
+  // Not a `data` listener of the request's: Node removes those when it dumps a body that nobody read.
+  const startBytes = socket.bytesRead
+  const onData = () => {
+    droppedBytes = socket.bytesRead - startBytes
+    if (droppedBytes > dropBytes) socket.destroy()
+  }
+  const poll = setInterval(onData, 50)
+  poll.unref()
+  socket.once('close', () => clearInterval(poll))
+  request.once('end', () => {
+    stop()
+    clearInterval(poll)
+    if (wantsClose) socket.destroy()
+    else Reflect.deleteProperty(socket, 'destroySoon')
+  })
+  request.resume()
+}

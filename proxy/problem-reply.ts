@@ -1,0 +1,19 @@
+import { PROBLEM_JSON, problem } from '#shared/problem.ts'
+import type { Refusal } from './refusal.ts'
+import type { Reply } from './reply.ts'
+
+/** The problem document (RFC 9457) for a refusal. What the client reads here is all that it is told. */
+export const problemReply = ({ text }: Refusal, correlationId: string): Reply => {
+  const body = `${JSON.stringify(problem(text.status, text.title, text.detail, correlationId))}\n`
+  const headers = [
+    'Content-Type',
+    PROBLEM_JSON,
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Cache-Control',
+    'no-store',
+  ]
+  if (text.retryAfterSeconds !== undefined) headers.push('Retry-After', String(text.retryAfterSeconds))
+  if (text.closes === true) headers.push('Connection', 'close')
+  return { head: { status: text.status, statusText: text.title, headers }, body }
+}

@@ -1,0 +1,118 @@
+/** What a reply that Sidegate makes itself says, and how loudly the log says it. */
+interface RefusalText {
+  readonly status: number
+  /** Reason phrase (RFC 9110 §15) and `title` of the problem body. */
+  readonly title: string
+  /** Public: tells the client what to change, and nothing about what is behind us. */
+  readonly detail: string
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** Seconds for `Retry-After`. */
+  readonly retryAfterSeconds?: number
+  /** The connection cannot be trusted to be in step any more, or is not worth keeping. */
+  readonly closes?: true
+}
+
+const kinds = {
+  'malformed-request': {
+    status: 400,
+    title: 'Bad Request',
+    detail: 'The request is not well-formed HTTP/1.1.',
+    logLevel: 'info',
+    closes: true,
+  },
+  'no-such-page': {
+    status: 404,
+    title: 'Not Found',
+    detail: 'There is nothing here.',
+    logLevel: 'info',
+  },
+  'request-timeout': {
+    status: 408,
+    title: 'Request Timeout',
+    detail: 'The request did not arrive in time.',
+    logLevel: 'info',
+    closes: true,
+  },
+  'uri-too-long': {
+    status: 414,
+    title: 'URI Too Long',
+    detail: 'The request target is longer than this server accepts.',
+    logLevel: 'info',
+    closes: true,
+  },
+  'expectation-failed': {
+    status: 417,
+    title: 'Expectation Failed',
+    detail: 'The only expectation that this server meets is 100-continue.',
+    logLevel: 'info',
+    closes: true,
+  },
+  'header-too-large': {
+    status: 431,
+    title: 'Request Header Fields Too Large',
+    detail: 'The header section is larger than this server accepts.',
+    logLevel: 'info',
+    closes: true,
+  },
+  'tunnel-refused': {
+    status: 405,
+    title: 'Method Not Allowed',
+    detail: 'This server opens no tunnels.',
+    logLevel: 'info',
+    closes: true,
+  },
+  'internal-error': {
+    status: 500,
+    title: 'Internal Server Error',
+    detail: 'The server met an unexpected condition.',
+    logLevel: 'error',
+  },
+  'upstream-unreachable': {
+    status: 502,
+    title: 'Bad Gateway',
+    detail: 'The service behind this server could not be reached.',
+    logLevel: 'error',
+  },
+  'upstream-failed': {
+    status: 502,
+    title: 'Bad Gateway',
+    detail: 'The service behind this server did not give a valid answer.',
+    logLevel: 'error',
+  },
+  'upstream-busy': {
+    status: 503,
+    title: 'Service Unavailable',
+    detail: 'The service behind this server is busy.',
+    logLevel: 'warn',
+    retryAfterSeconds: 1,
+  },
+  'upstream-timeout': {
+    status: 504,
+    title: 'Gateway Timeout',
+    detail: 'The service behind this server did not answer in time.',
+    logLevel: 'error',
+  },
+} satisfies Record<string, RefusalText>
+
+export type RefusalKind = keyof typeof kinds
+
+/** A decision not to give the client what it asked for; the rescue layer alone makes a reply of it. */
+export interface Refusal {
+  readonly kind: RefusalKind
+  readonly text: RefusalText
+  /** For the log only. */
+  readonly reason?: string
+  /** For the log only. */
+  readonly cause?: unknown
+}
+
+/** Refusals with nothing of their own to say, made once: most of what a flood is answered with. */
+const plain = Object.fromEntries(
+  Object.entries(kinds).map(([kind, text]) => [kind, Object.freeze({ kind, text })]),
+) as Record<RefusalKind, Refusal>
+
+/** @param reason what was wrong, in words for the log; a client never sees it */
+export const refusal = (kind: RefusalKind, reason?: string, cause?: unknown): Refusal =>
+  reason === undefined && cause === undefined
+    ? plain[kind]
+    : { kind, text: kinds[kind], ...(reason !== undefined && { reason }), ...(cause !== undefined && { cause }) }

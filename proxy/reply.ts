@@ -1,0 +1,26 @@
+/** The head of a reply on its way up the pipeline. Layers edit it in place. */
+export interface ReplyHead {
+  status: number
+  statusText: string
+  /** Names and values in turn, as they are sent. */
+  headers: string[]
+}
+
+/** A whole reply that a layer makes itself. */
+export interface Reply {
+  readonly head: ReplyHead
+  readonly body: string
+}
+
+/** Sets a field that may stand in `headers` once at most, whatever its case there. */
+export const setHeader = (headers: string[], name: string, value: string): void => {
+  const lowerName = name.toLowerCase()
+  for (let index = 0; index < headers.length; index += 2) {
+    const present = headers[index] as string
+    if (present.length === name.length && present.toLowerCase() === lowerName) {
+      headers[index + 1] = value
+      return
+    }
+  }
+  headers.push(name, value)
+}

@@ -1,0 +1,141 @@
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { HttpDrain } from '#shared/http-drain.ts'
+import type { Logger } from '#shared/log.ts'
+import type { Pipeline } from './compose.ts'
+import { Exchange, type ExchangeContext, type ExchangeLimits } from './exchange.ts'
+import { hasToken } from './headers.ts'
+import type { TrafficCounts } from './layers/traffic.ts'
+import { refusal } from './refusal.ts'
+import { type ParserError, parserRefusal, refuseUnparsed } from './unparsed.ts'
+import type { Upgrades } from './upgrade.ts'
+
+export interface ServerLimits extends ExchangeLimits {
+  /** Of request line and header section together; more is 431. */
+  readonly headerBytes: number
+  /** From the connection, or the end of the last reply, to the end of a request's header section. */
+  readonly headersTimeoutMs: number
+  /** Above the CDN's own keep-alive, so that it is never we who close a connection that it is about to use. */
+  readonly keepAliveTimeoutMs: number
+}
+
+/** How often stalled exchanges are looked for: one timer for all, none for each. */
+const STALL_CHECK_MS = 250
+
+/** The traffic port: sockets in, replies out. */
+export class ProxyServer {
+  readonly http: Server
+  readonly drain: HttpDrain
+  readonly #log: Logger
+  readonly #traffic: TrafficCounts
+  readonly #pipeline: Pipeline
+  readonly #upgrades: Upgrades
+  readonly #context: ExchangeContext
+  readonly #active = new Set<Exchange>()
+  /** Connections whose parser has failed: it reports again for each packet that follows. */
+  readonly #broken = new WeakSet<Duplex>()
+  readonly #stallCheck: NodeJS.Timeout
+
+  constructor(pipeline: Pipeline, upgrades: Upgrades, limits: ServerLimits, traffic: TrafficCounts, log: Logger) {
+    this.#pipeline = pipeline
+    this.#upgrades = upgrades
+    this.#traffic = traffic
+    this.#log = log
+    this.http = createServer({
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: 0, // a body may take as long as it keeps coming: Exchange#checkStalls
+      keepAliveTimeout: limits.keepAliveTimeoutMs,
+      connectionsCheckingInterval: Math.min(1_000, Math.ceil(limits.headersTimeoutMs / 4)),
+      requireHostHeader: false, // the layers refuse it, with a correlation ID
+      noDelay: true,
+      shouldUpgradeCallback: isWebSocketHandshake,
+    })
+    this.http.maxHeadersCount = 0 // bounded by their bytes; a count would drop the last ones in silence
+    this.drain = new HttpDrain(this.http)
+    this.#context = {
+      pipeline,
+      limits,
+      isClosing: () => this.drain.isClosing,
+      onFinish: (exchange) => {
+        this.#active.delete(exchange)
+        this.drain.end(exchange)
+      },
+    }
+    this.http.on('request', (request, response) => this.#handle(request, response, false))
+    this.http.on('checkContinue', (request, response) => this.#handle(request, response, true))
+    this.http.on('checkExpectation', (request, response) => {
+      this.#begin(new Exchange(this.#context, request, response)).refuse(refusal('expectation-failed'))
+    })
+    this.http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    this.http.on('connect', (_request, socket: Duplex) => {
+      refuseUnparsed(socket, refusal('tunnel-refused'), this.#log, this.#traffic)
+    })
+    this.http.on('clientError', (error: ParserError, socket) => this.#onClientError(error, socket))
+    this.#stallCheck = setInterval(() => {
+      const nowMs = performance.now()
+      for (const exchange of this.#active) exchange.checkStalls(nowMs)
+    }, STALL_CHECK_MS)
+    this.#stallCheck.unref()
+  }
+
+  close(): void {
+    clearInterval(this.#stallCheck)
+  }
+
+  #begin(exchange: Exchange): Exchange {
+    this.#active.add(exchange)
+    this.drain.begin(exchange)
+    return exchange
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    this.#pipeline.handle(this.#begin(new Exchange(this.#context, request, response, expectsContinue)))
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(socket as Socket)
+    const exchange = this.#begin(new Exchange(this.#context, request, response))
+    socket.on('error', (error) => this.#log.debug({ err: error }, 'upgraded connection lost'))
+    response.once('finish', () => socket.end())
+    const answer = this.#pipeline.admit(exchange)
+    if (answer === undefined) this.#upgrades.handle(exchange, socket, head, this.drain)
+    else exchange.answer(answer)
+  }
+
+  #onClientError(error: ParserError, socket: Duplex): void {
+    if (this.#broken.has(socket)) return
+    this.#broken.add(socket)
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const refused = parserRefusal(error)
+    const exchange = this.#exchangeOn(socket)
+    if (exchange === undefined) {
+      refuseUnparsed(socket, refused, this.#log, this.#traffic)
+    } else if (exchange.request.complete) {
+      // It is a pipelined successor that is broken: this reply is still due before the refusal.
+      exchange.response.once('finish', () => refuseUnparsed(socket, refused, this.#log, this.#traffic))
+    } else {
+      exchange.refuse(refused)
+    }
+  }
+
+  /** The exchange under way on a connection. A search: only a client that breaks the protocol pays for it. */
+  #exchangeOn(socket: Duplex): Exchange | undefined {
+    for (const exchange of this.#active) {
+      if (exchange.request.socket === socket && !exchange.isFinished) return exchange
+    }
+    return undefined
+  }
+}
+
+/** Any other `Upgrade` is an offer that a server may pass over (RFC 9110 §7.8): the request is answered as it is. */
+const isWebSocketHandshake = (request: IncomingMessage): boolean =>
+  request.method === 'GET' &&
+  request.headers.upgrade?.toLowerCase() === 'websocket' &&
+  hasToken(request.headers.connection ?? '', 'upgrade')

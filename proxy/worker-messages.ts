@@ -1,0 +1,25 @@
+import type { HealthReply } from '#shared/health.ts'
+
+/** What a worker tells the primary of itself: at each change, and every second. */
+export interface WorkerReport {
+  readonly type: 'report'
+  readonly instance: string
+  readonly ready: HealthReply
+  readonly health: HealthReply
+  readonly status: Readonly<Record<string, unknown>>
+}
+
+/** What the primary tells its workers. */
+export interface PrimaryOrder {
+  readonly type: 'drain' | 'force'
+  readonly reason: string
+}
+
+export const isWorkerReport = (message: unknown): message is WorkerReport =>
+  typeof message === 'object' && message !== null && 'type' in message && message.type === 'report'
+
+export const isPrimaryOrder = (message: unknown): message is PrimaryOrder =>
+  typeof message === 'object' &&
+  message !== null &&
+  'type' in message &&
+  (message.type === 'drain' || message.type === 'force')

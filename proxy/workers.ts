@@ -1,0 +1,159 @@
+import cluster, { type Worker } from 'node:cluster'
+import { AggregatorRegistry } from 'prom-client'
+import { EX_CONFIG } from '#shared/environment.ts'
+import type { HealthAnswers, HealthReply } from '#shared/health.ts'
+import { instanceIdentity } from '#shared/instance.ts'
+import { listen } from '#shared/listen.ts'
+import { createLogger, type Logger } from '#shared/log.ts'
+import { version } from '#shared/version.ts'
+import { adminServer } from './admin/server.ts'
+import type { ProxySettings } from './settings.ts'
+import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
+
+/** A worker that crashes again at once is restarted at ever longer intervals, so that it cannot take the CPU. */
+const BACK_OFF_MS = { first: 200, longest: 10_000 }
+/** A worker that has lived this long is sound: its next crash is the first again. */
+const SOUND_AFTER_MS = 30_000
+/** What workers get beyond their own drain timeout before they are killed. */
+const KILL_GRACE_MS = 2_000
+
+/**
+ * Cluster mode: the primary takes no traffic. It runs the workers, answers the admin port for them all, restarts one
+ * that crashes, and drains them together.
+ *
+ *     running ──signal──▶ draining ──all have exited──▶ exit with the worst of their codes
+ */
+export const runWorkers = async (settings: ProxySettings): Promise<void> => {
+  const instance = instanceIdentity('proxy', version, settings.SIDEGATE_INSTANCE_ID)
+  const log = createLogger(settings, instance)
+  const workers = new Workers(settings, log)
+  const registry = new AggregatorRegistry()
+  const startedAt = new Date().toISOString()
+  const admin = adminServer({
+    instance,
+    log,
+    health: workers,
+    token: settings.ADMIN_TOKEN,
+    metrics: async () => ({ contentType: registry.contentType, text: await registry.clusterMetrics() }),
+    status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
+  })
+  await admin.ready()
+  await listen(admin.server, { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT }, 'ADMIN_PORT')
+  workers.start()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => workers.onSignal(signal))
+  log.info({ workers: settings.WORKERS, admin: admin.server.address() }, 'proxy runs workers')
+}
+
+class Workers implements HealthAnswers {
+  readonly #settings: ProxySettings
+  readonly #log: Logger
+  readonly #reports = new Map<number, WorkerReport>()
+  readonly #startedAtMs = new Map<number, number>()
+  #crashesInARow = 0
+  #isDraining = false
+  #worstExit = 0
+  restarts = 0
+
+  constructor(settings: ProxySettings, log: Logger) {
+    this.#settings = settings
+    this.#log = log
+  }
+
+  start(): void {
+    cluster.on('message', (worker, message) => {
+      if (isWorkerReport(message)) this.#reports.set(worker.id, message)
+    })
+    cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal))
+    for (let number = 0; number < this.#settings.WORKERS; number++) this.#fork()
+  }
+
+  onSignal(signal: string): void {
+    if (this.#isDraining) {
+      this.#order({ type: 'force', reason: `second signal, ${signal}` })
+      return
+    }
+    this.#isDraining = true
+    this.#order({ type: 'drain', reason: signal })
+    this.#exitWhenAlone()
+    setTimeout(() => {
+      this.#log.error('workers outlived their drain timeout: killing them')
+      for (const worker of this.#alive()) worker.process.kill('SIGKILL')
+      process.exit(1)
+    }, this.#settings.DRAIN_TIMEOUT_MS + KILL_GRACE_MS).unref()
+  }
+
+  /** Ready while one worker is: the others' share of the traffic goes to it. */
+  answer(path: string): HealthReply | undefined {
+    switch (path) {
+      case '/health/live':
+        return { status: 200, body: { status: 'ok' } }
+      case '/health/ready':
+      case '/health': {
+        const reports = [...this.#reports.values()]
+        const ready = this.#isDraining ? [] : reports.filter((report) => report.ready.status === 200)
+        return {
+          status: ready.length > 0 ? 200 : 503,
+          body: {
+            status: ready.length === 0 ? 'unavailable' : ready.length < this.#settings.WORKERS ? 'degraded' : 'ok',
+            workersReady: ready.length,
+            workersWanted: this.#settings.WORKERS,
+            workers: reports.map((report) => (path === '/health' ? report.health.body : report.ready.body)),
+          },
+        }
+      }
+      default:
+        return undefined
+    }
+  }
+
+  statuses(): readonly unknown[] {
+    return [...this.#reports.values()].map((report) => ({ instance: report.instance, ...report.status }))
+  }
+
+  #fork(): void {
+    this.#startedAtMs.set(cluster.fork().id, performance.now())
+  }
+
+  #onExit(worker: Worker, code: number, signal: string | null): void {
+    this.#reports.delete(worker.id)
+    const livedMs = performance.now() - (this.#startedAtMs.get(worker.id) ?? 0)
+    this.#startedAtMs.delete(worker.id)
+    if (this.#isDraining) {
+      this.#worstExit = Math.max(this.#worstExit, code ?? 1)
+      this.#exitWhenAlone()
+      return
+    }
+    if (code === EX_CONFIG) {
+      // It has said why; another start would end in the same way.
+      process.exitCode = EX_CONFIG
+      for (const other of this.#alive()) other.process.kill('SIGKILL')
+      process.exit(EX_CONFIG)
+    }
+    this.#crashesInARow = livedMs >= SOUND_AFTER_MS ? 1 : this.#crashesInARow + 1
+    const delayMs = restartDelayMs(this.#crashesInARow)
+    this.#log.error({ worker: worker.id, code, signal, livedMs: Math.round(livedMs), delayMs }, 'worker crashed')
+    setTimeout(() => {
+      if (this.#isDraining) return
+      this.restarts++
+      this.#fork()
+    }, delayMs)
+  }
+
+  #order(order: PrimaryOrder): void {
+    for (const worker of this.#alive()) worker.send(order)
+  }
+
+  #alive(): Worker[] {
+    return Object.values(cluster.workers ?? {}).filter((worker) => worker?.isDead() === false) as Worker[]
+  }
+
+  #exitWhenAlone(): void {
+    if (this.#alive().length > 0) return
+    this.#log.info({ exitCode: this.#worstExit }, 'all workers have drained')
+    process.exit(this.#worstExit)
+  }
+}
+
+/** @param crashesInARow from 1; a worker that lived long resets it */
+export const restartDelayMs = (crashesInARow: number): number =>
+  Math.min(BACK_OFF_MS.longest, BACK_OFF_MS.first * 2 ** (crashesInARow - 1))
