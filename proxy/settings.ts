@@ -34,9 +34,11 @@ const fields = z.object({
   ADMIN_PORT: port(9090),
   ADMIN_TOKEN: optionalText('at least 16 characters without spaces', /^\S{16,}$/),
   WORKERS: z
-    .union([z.literal('auto'), z.string().regex(/^([1-9]|[1-9]\d|1[01]\d|12[0-8])$/)], {
-      error: 'expected a number of processes from 1 to 128, or auto for one a CPU',
-    })
+    .string()
+    .regex(
+      /^(auto|[1-9]|[1-9]\d|1[01]\d|12[0-8])$/,
+      'expected a number of processes from 1 to 128, or auto for one a CPU',
+    )
     .default('1')
     .transform((workers) => (workers === 'auto' ? availableParallelism() : Number(workers))),
   ACCESS_LOG: choice(['errors', 'all', 'off'], 'errors'),

@@ -1,0 +1,84 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { Writable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { instanceIdentity } from '#shared/instance.ts'
+import { listen } from '#shared/listen.ts'
+import { createLogger } from '#shared/log.ts'
+import { buildProxy, type Proxy } from '../build.ts'
+import { proxySettings } from '../settings.ts'
+
+/** A line that the proxy logged. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string }
+
+export interface TestProxy extends Proxy {
+  readonly port: number
+  readonly origin: string
+  /** Every line logged so far. */
+  readonly lines: readonly LogLine[]
+  /** The next lines too, until one fits. */
+  line(fits: (line: LogLine) => boolean): Promise<LogLine>
+  /** Stops the proxy. @throws Error where anything is still in flight: the test, or the proxy, has leaked it */
+  close(): Promise<void>
+}
+
+/** How long what a test has ended may take to be noticed, on a slow machine. */
+const SETTLE_MS = 10_000
+
+/** Waits until `holds`. @throws Error naming `what` where it does not come to hold */
+export const eventually = async (what: string, holds: () => boolean): Promise<void> => {
+  const deadline = performance.now() + SETTLE_MS
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`waited ${SETTLE_MS} ms in vain: ${what}`)
+    await delay(5)
+  }
+}
+
+/** A whole proxy in this process, on a port of its own; `environment` as an operator would set it. */
+export const startProxy = async (
+  upstreamUrl: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<TestProxy> => {
+  const settings = proxySettings({
+    UPSTREAM_URL: upstreamUrl,
+    HOST: '127.0.0.1',
+    PORT: '0',
+    ACCESS_LOG: 'all',
+    ...environment,
+  })
+  const lines: LogLine[] = []
+  const written = new Writable({
+    write(chunk, _encoding, callback) {
+      lines.push(JSON.parse(String(chunk)))
+      callback()
+    },
+  })
+  const instance = instanceIdentity('proxy', '0.0.0-test')
+  const proxy = buildProxy(settings, instance, createLogger(settings, instance, written))
+  await listen(proxy.server.http, { host: settings.HOST, port: 0 }, 'PORT')
+  const { port } = proxy.server.http.address() as AddressInfo
+  return {
+    ...proxy,
+    port,
+    origin: `http://127.0.0.1:${port}`,
+    lines,
+    async line(fits) {
+      await eventually('a log line', () => lines.some(fits))
+      return lines.find(fits) as LogLine
+    },
+    async close() {
+      proxy.server.http.closeIdleConnections()
+      const inFlight = () => proxy.server.drain.inFlight()
+      await eventually(`nothing in flight (${JSON.stringify(inFlight())})`, () => {
+        const { requests, upgrades } = inFlight()
+        return requests === 0 && upgrades === 0
+      })
+      proxy.server.http.closeAllConnections()
+      proxy.server.http.close()
+      await once(proxy.server.http, 'close')
+      proxy.server.close()
+      proxy.health.stop()
+      await proxy.upstream.close()
+    },
+  }
+}
