@@ -10,14 +10,14 @@ import { Upgrades } from './upgrade.ts'
 import { upstreamCheck } from './upstream-probe.ts'
 
 /** The parts of one proxy process, put together and not yet listening. */
-export interface Proxy {
+export interface ProxyParts {
   readonly health: Health
   readonly traffic: TrafficCounts
   readonly upstream: Upstream
   readonly server: ProxyServer
 }
 
-export const buildProxy = (settings: ProxySettings, instance: Instance, log: Logger): Proxy => {
+export const buildProxy = (settings: ProxySettings, instance: Instance, log: Logger): ProxyParts => {
   const health = new Health(instance, [upstreamCheck(settings.UPSTREAM_URL, settings.UPSTREAM_HEALTH_PATH)])
   const traffic = new TrafficCounts()
   const upstream = new Upstream(settings.UPSTREAM_URL, {

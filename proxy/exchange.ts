@@ -116,6 +116,9 @@ export class Exchange {
   sendHead(head: ReplyHead): void {
     this.#context.pipeline.onReply(this, head)
     this.#writeHead(head)
+    // Node holds the head back for the first piece of the body. Most often that is here within this turn of the loop
+    // and they go out together; where it is not, as with events yet to come, the head must not wait for it.
+    process.nextTick(flushHead, this.response)
   }
 
   /** Records that the app has switched protocols, and takes the head of its 101 through the layers. */
@@ -224,6 +227,10 @@ export class Exchange {
     if (this.#refusal !== undefined) return 'refused'
     return this.#isOwn ? 'answered' : 'replied'
   }
+}
+
+const flushHead = (response: ServerResponse): void => {
+  if (!response.destroyed) response.flushHeaders()
 }
 
 /** A request has a body exactly when it says how the body ends (RFC 9112 §6). */

@@ -3,7 +3,8 @@ import type { Exchange } from './exchange.ts'
 
 /**
  * A request's body on its way up. Not the request itself: an upstream client destroys the stream that it was given
- * when the upstream fails or answers early, and with the request would go the connection that the reply is due on.
+ * when the upstream fails or answers early, and with the request would go the connection that the reply is due on. A
+ * client that goes away within its body is the exchange's to notice: it aborts the upstream call, and that this.
  */
 export class Upload extends Readable {
   readonly #exchange: Exchange
@@ -20,7 +21,6 @@ export class Upload extends Readable {
       this.#isStarted = true
       request.on('data', this.#onData)
       request.on('end', this.#onEnd)
-      request.on('close', this.#onClose)
       this.#exchange.sendContinue()
     }
     this.#exchange.uploadStalledSinceMs = performance.now()
@@ -32,7 +32,6 @@ export class Upload extends Readable {
     this.#exchange.uploadStalledSinceMs = 0
     request.off('data', this.#onData)
     request.off('end', this.#onEnd)
-    request.off('close', this.#onClose)
     // Once the reply has ended, what is left of the body is being read and dropped.
     if (!request.complete && !this.#exchange.response.writableEnded) request.pause()
     callback(error)
@@ -50,9 +49,5 @@ export class Upload extends Readable {
   readonly #onEnd = (): void => {
     this.#exchange.uploadStalledSinceMs = 0
     this.push(null)
-  }
-
-  readonly #onClose = (): void => {
-    if (!this.#exchange.request.complete) this.destroy(new Error('the client went away within its body'))
   }
 }

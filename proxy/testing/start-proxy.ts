@@ -5,13 +5,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { instanceIdentity } from '#shared/instance.ts'
 import { listen } from '#shared/listen.ts'
 import { createLogger } from '#shared/log.ts'
-import { buildProxy, type Proxy } from '../build.ts'
+import { buildProxy, type ProxyParts } from '../build.ts'
 import { proxySettings } from '../settings.ts'
 
 /** A line that the proxy logged. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string }
 
-export interface TestProxy extends Proxy {
+export interface TestProxy extends ProxyParts {
   readonly port: number
   readonly origin: string
   /** Every line logged so far. */
