@@ -109,7 +109,8 @@ export class ProxyServer {
   #onClientError(error: ParserError, socket: Duplex): void {
     if (this.#broken.has(socket)) return
     this.#broken.add(socket)
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+    // Gone, by reset or by an end within its request: there is nobody to refuse.
+    if (error.code === 'ECONNRESET' || error.code === 'HPE_INVALID_EOF_STATE' || !socket.writable) {
       socket.destroy()
       return
     }
