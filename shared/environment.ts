@@ -90,15 +90,20 @@ const wholeNumber = (min: number, max: number, meaning: string) =>
     .refine((value) => value >= min && value <= max, `expected ${meaning}`)
 
 /** A TCP port, 1–65535; 0 lets the system choose. */
-export const port = (byDefault: number) => wholeNumber(0, 65_535, 'a port between 0 and 65535').default(byDefault)
+export const port = (byDefault: number) =>
+  wholeNumber(0, 65_535, 'a port between 0 and 65535').prefault(String(byDefault))
 
 /** A time in whole milliseconds. */
 export const durationMs = (byDefault: number, limits: { min: number; max: number }) =>
-  wholeNumber(limits.min, limits.max, `whole milliseconds between ${limits.min} and ${limits.max}`).default(byDefault)
+  wholeNumber(limits.min, limits.max, `whole milliseconds between ${limits.min} and ${limits.max}`).prefault(
+    String(byDefault),
+  )
 
 /** A number of things, or of bytes. */
 export const count = (byDefault: number, limits: { min: number; max: number }) =>
-  wholeNumber(limits.min, limits.max, `a whole number between ${limits.min} and ${limits.max}`).default(byDefault)
+  wholeNumber(limits.min, limits.max, `a whole number between ${limits.min} and ${limits.max}`).prefault(
+    String(byDefault),
+  )
 
 /** One of a few words. */
 export const choice = <const T extends readonly [string, ...string[]]>(words: T, byDefault: T[number]) =>
@@ -108,21 +113,22 @@ export const choice = <const T extends readonly [string, ...string[]]>(words: T,
 export const optionalText = (meaning: string, pattern: RegExp) =>
   z.string().regex(pattern, `expected ${meaning}`).optional()
 
-export const logLevel = () => choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info')
-export const logFormat = () => choice(['auto', 'json', 'pretty'], 'auto')
-
 /** Fields that both processes read, and `npm start` passes on. */
 export const commonFields = {
-  LOG_LEVEL: logLevel(),
-  LOG_FORMAT: logFormat(),
+  LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info').describe(
+    'The least that is logged.',
+  ),
+  LOG_FORMAT: choice(['auto', 'json', 'pretty'], 'auto').describe('`auto` is `pretty` on a terminal, else `json`.'),
   SIDEGATE_INSTANCE_ID: optionalText(
     'an instance ID of 1 to 128 letters, digits, ".", "_" or "-"',
     /^[A-Za-z0-9._-]{1,128}$/,
+  ).describe('Names this process in logs, metrics and status; unset, an ID is minted at each start.'),
+  DRAIN_DELAY_MS: durationMs(5_000, { min: 0, max: 600_000 }).describe(
+    'How long a draining process, unready already, serves on while load balancers take notice.',
   ),
-  /** How long a draining process keeps serving while endpoints notice that it is not ready. */
-  DRAIN_DELAY_MS: durationMs(5_000, { min: 0, max: 600_000 }),
-  /** From the signal until what is left is cut. */
-  DRAIN_TIMEOUT_MS: durationMs(30_000, { min: 100, max: 3_600_000 }),
+  DRAIN_TIMEOUT_MS: durationMs(30_000, { min: 100, max: 3_600_000 }).describe(
+    'From the signal until what is still in flight is cut.',
+  ),
 }
 
 /** A drain that times out before its delay ends would cut every request that the delay was meant to save. */

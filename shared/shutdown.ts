@@ -26,7 +26,7 @@ export interface ShutdownSettings {
 
 interface Resource {
   readonly name: string
-  close(): Promise<void> | void
+  close(): unknown
 }
 
 interface DrainedServer {
@@ -71,7 +71,7 @@ export class Shutdown {
   }
 
   /** A resource to be closed once nothing is in flight; the last opened is closed first. */
-  opened(name: string, close: () => Promise<void> | void): void {
+  opened(name: string, close: () => unknown): void {
     this.#resources.push({ name, close })
   }
 
