@@ -24,7 +24,7 @@ const database = new Database(databaseSettings(settings, instance), log, metrics
 shutdown.opened('database', () => database.close())
 
 const health = new Health(instance, database.checks())
-health.onChange(() => log.info(health.ready().body, 'health changed'))
+health.onChange(() => log.info({ health: health.ready().body }, 'health changed'))
 health.start()
 shutdown.opened('health', () => health.stop())
 shutdown.onAnnounce(() => health.markDraining())

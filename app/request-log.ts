@@ -12,7 +12,7 @@ declare module 'fastify' {
 /** What a client that went away is logged with; no such status is ever sent (nginx's 499). */
 const CLIENT_CLOSED_REQUEST = 499
 
-/** Asked every few seconds, by machines. */
+/** Asked every few seconds, by machines; a change of health is logged as such, once. */
 const isRoutine = (path: string): boolean => path.startsWith('/health') || path === '/metrics'
 
 /** Makes one log line and one measurement of a request, once its last byte is sent or its connection is gone. */
@@ -32,8 +32,8 @@ const record = (request: FastifyRequest, reply: FastifyReply, metrics: AppMetric
     durationMs: Math.round(reply.elapsedTime * 10) / 10,
     ...failureOf(request),
   }
-  if (status >= 500) request.log.error(line, 'request failed')
-  else if (isRoutine(route)) request.log.debug(line, 'request')
+  if (isRoutine(route)) request.log.debug(line, 'request')
+  else if (status >= 500) request.log.error(line, 'request failed')
   else request.log.info(line, 'request')
 }
 

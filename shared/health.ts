@@ -54,7 +54,7 @@ export class Health implements HealthAnswers {
   readonly #stop = new AbortController()
   readonly #startedAtMs: number
   #lifecycle: Lifecycle = 'starting'
-  #onChange: (() => void) | undefined
+  readonly #listeners: (() => void)[] = []
 
   constructor(instance: Instance, checks: readonly DependencyCheck[], clock: Clock = systemClock) {
     this.#instance = instance
@@ -92,17 +92,17 @@ export class Health implements HealthAnswers {
   markServing(): void {
     if (this.#lifecycle !== 'starting') return
     this.#lifecycle = 'serving'
-    this.#onChange?.()
+    this.#changed()
   }
 
   markDraining(): void {
     this.#lifecycle = 'draining'
-    this.#onChange?.()
+    this.#changed()
   }
 
-  /** Called after each change of lifecycle or of a dependency's status. */
+  /** `listener` is called after each change of lifecycle or of a dependency's status. */
   onChange(listener: () => void): void {
-    this.#onChange = listener
+    this.#listeners.push(listener)
   }
 
   /** The process runs. Never looks at dependencies: restarting a process does not mend its database. */
@@ -146,6 +146,10 @@ export class Health implements HealthAnswers {
       default:
         return undefined
     }
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener()
   }
 
   #reasonsNotReady(): string[] {
@@ -212,6 +216,6 @@ export class Health implements HealthAnswers {
     if (error !== undefined) {
       state.lastError = { message: error instanceof Error ? error.message : String(error), at }
     }
-    if (state.status !== before) this.#onChange?.()
+    if (state.status !== before) this.#changed()
   }
 }

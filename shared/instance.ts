@@ -4,7 +4,8 @@ import { hostname } from 'node:os'
 /** Who this process is, in logs, metrics and status: one ID per process, workers of a cluster included. */
 export interface Instance {
   readonly id: string
-  readonly process: 'proxy' | 'app'
+  /** `start` is the local run's launcher. */
+  readonly process: 'proxy' | 'app' | 'start'
   readonly version: string
 }
 
