@@ -23,6 +23,12 @@ export const CURL: SystemTool = {
   purpose: 'the tests of the lines that npm start prints',
 }
 
+export const CHROMIUM: SystemTool = {
+  command: 'chromium',
+  debianPackage: 'chromium',
+  purpose: 'the tests in a real browser',
+}
+
 /** What decides how a missing tool can be got. */
 export interface Machine {
   readonly isRoot: boolean

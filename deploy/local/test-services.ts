@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { startPostgresCluster } from './postgres-cluster.ts'
-import { CURL, ensureTools, REDIS } from './system-tools.ts'
+import { CHROMIUM, CURL, ensureTools, REDIS } from './system-tools.ts'
 
 declare module 'vitest' {
   /** What a test file reads with `inject`. */
@@ -17,7 +17,7 @@ declare module 'vitest' {
 
 /** Before all test files: the programs that npm does not bring, and one PostgreSQL cluster, on free ports and in a folder of its own. */
 export default async (project: TestProject): Promise<() => Promise<void>> => {
-  await ensureTools([CURL, REDIS], (line) => process.stderr.write(`${line}\n`))
+  await ensureTools([CHROMIUM, CURL, REDIS], (line) => process.stderr.write(`${line}\n`))
   const folder = await mkdtemp(join(tmpdir(), 'sidegate-test-'))
   // Where root runs the tests, PostgreSQL runs as another user, who has to pass through.
   await chmod(folder, 0o711)
