@@ -13,8 +13,8 @@ export interface Pipeline {
   handle(exchange: Exchange): void
   /** As `handle`, for an exchange whose forwarding is not a round trip: an upgraded connection. */
   admit(exchange: Exchange): Refusal | Reply | undefined
-  /** Takes a reply's head up the list. */
-  onReply(exchange: Exchange, head: ReplyHead): void
+  /** Takes a reply's head up the list. @returns the first failure of a layer at it, where there is one */
+  onReply(exchange: Exchange, head: ReplyHead): Refusal | undefined
   /** Makes a reply of a refusal, wherever it arose. */
   recover(exchange: Exchange, refusal: Refusal): Reply
   onFinish(exchange: Exchange, outcome: Outcome): void
@@ -22,25 +22,32 @@ export interface Pipeline {
 
 /**
  * Joins layers, outermost first, to a `forward`. Exactly the layers that admitted an exchange see its reply and its
- * end, and what a layer throws is a refusal (`internal-error`) from that layer.
+ * end, and what a layer throws is a refusal (`internal-error`) from that layer. At the end there is nobody left to
+ * refuse to: `onFailure` is told.
  *
  * @throws Error where no layer turns every refusal into a reply
  */
-export const compose = (layers: readonly Layer[], forward: Forward): Pipeline => {
+export const compose = (
+  layers: readonly Layer[],
+  forward: Forward,
+  onFailure: (layer: string, error: unknown) => void,
+): Pipeline => {
   if (!layers.some((layer) => layer.recover !== undefined)) throw new Error('no layer makes a reply of a refusal')
 
   const admit = (exchange: Exchange): Refusal | Reply | undefined => {
     for (let depth = 0; depth < layers.length; depth++) {
       const layer = layers[depth] as Layer
-      exchange.depth = depth + 1
-      if (layer.admit === undefined) continue
-      try {
-        const verdict = layer.admit(exchange)
-        if (verdict === PASS) continue
-        return isAnswer(verdict) ? verdict : refusal('internal-error', `layer ${layer.name} gave no verdict`)
-      } catch (error) {
-        return refusal('internal-error', `layer ${layer.name} failed`, error)
+      if (layer.admit !== undefined) {
+        try {
+          const verdict = layer.admit(exchange)
+          if (verdict !== PASS) {
+            return isAnswer(verdict) ? verdict : refusal('internal-error', `layer ${layer.name} gave no verdict`)
+          }
+        } catch (error) {
+          return refusal('internal-error', `layer ${layer.name} failed`, error)
+        }
       }
+      exchange.depth = depth + 1
     }
     return undefined
   }
@@ -71,10 +78,26 @@ export const compose = (layers: readonly Layer[], forward: Forward): Pipeline =>
       else exchange.answer(answer)
     },
     onReply(exchange, head) {
-      for (let depth = exchange.depth - 1; depth >= 0; depth--) layers[depth]?.onReply?.(exchange, head)
+      let failed: Refusal | undefined
+      for (let depth = exchange.depth - 1; depth >= 0; depth--) {
+        const layer = layers[depth] as Layer
+        try {
+          layer.onReply?.(exchange, head)
+        } catch (error) {
+          failed ??= refusal('internal-error', `layer ${layer.name} failed at the reply`, error)
+        }
+      }
+      return failed
     },
     onFinish(exchange, outcome) {
-      for (let depth = exchange.depth - 1; depth >= 0; depth--) layers[depth]?.onFinish?.(exchange, outcome)
+      for (let depth = exchange.depth - 1; depth >= 0; depth--) {
+        const layer = layers[depth] as Layer
+        try {
+          layer.onFinish?.(exchange, outcome)
+        } catch (error) {
+          onFailure(layer.name, error)
+        }
+      }
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { isRefusal, type Pipeline } from './compose.ts'
 import { peerAddress } from './facts/client-address.ts'
 import { type Correlation, correlation } from './facts/correlation.ts'
@@ -35,6 +36,8 @@ export interface ExchangeContext {
   readonly limits: ExchangeLimits
   /** Whether replies must end their connection, as the process is draining. */
   readonly isClosing: () => boolean
+  /** The reply now begun ends its connection. */
+  readonly onLastReply: (connection: Duplex) => void
   readonly onFinish: (exchange: Exchange) => void
 }
 
@@ -58,7 +61,7 @@ export class Exchange {
   /** Whether the client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
 
-  /** How many layers have been entered. Belongs to the pipeline. */
+  /** How many layers have admitted this exchange. Belongs to the pipeline. */
   depth = 0
   upstream: UpstreamCall | undefined
   /** Whether the connection has left HTTP; its end is then the end of the exchange. */
@@ -68,6 +71,8 @@ export class Exchange {
 
   readonly #context: ExchangeContext
   #downloadStalledSinceMs = 0
+  /** What of an ended reply was left to send when last looked. */
+  #tailBytes = 0
   #status = 0
   #bodyBytes = 0
   #refusal: Refusal | undefined
@@ -83,10 +88,9 @@ export class Exchange {
     this.expectsContinue = expectsContinue
     const { rawHeaders } = request
     const rawTarget = request.url as string
-    const queryStart = rawTarget.indexOf('?')
     this.method = request.method as string
-    this.path = queryStart === -1 ? rawTarget : rawTarget.slice(0, queryStart)
     this.target = requestTarget(this.method, rawTarget, fieldValue(rawHeaders, 'host') ?? '')
+    this.path = pathOf(this.target?.pathAndQuery ?? withoutCredentials(rawTarget))
     this.correlation = correlation(rawHeaders)
     this.clientAddress = peerAddress(request.socket.remoteAddress)
     this.hasBody = announcesBody(request)
@@ -114,7 +118,11 @@ export class Exchange {
 
   /** Sends the head of the app's reply, after the layers have seen it. */
   sendHead(head: ReplyHead): void {
-    this.#context.pipeline.onReply(this, head)
+    const failed = this.#context.pipeline.onReply(this, head)
+    if (failed !== undefined) {
+      this.refuse(failed)
+      return
+    }
     this.#writeHead(head)
     // Node holds the head back for the first piece of the body. Most often that is here within this turn of the loop
     // and they go out together; where it is not, as with events yet to come, the head must not wait for it.
@@ -125,7 +133,7 @@ export class Exchange {
   upgrade(head: ReplyHead): void {
     this.isUpgraded = true
     this.#status = head.status
-    this.#context.pipeline.onReply(this, head)
+    this.#refusal = this.#context.pipeline.onReply(this, head)
   }
 
   /** @returns false when the client reads slower than the app sends; `resume` of the upstream call follows. */
@@ -172,20 +180,46 @@ export class Exchange {
    * Refuses or cuts what the client has stalled for too long; called every so often, with the monotonic time.
    */
   checkStalls(nowMs: number): void {
-    if (this.uploadStalledSinceMs !== 0 && nowMs - this.uploadStalledSinceMs > this.limits.uploadIdleMs) {
+    if (this.response.writableEnded) this.#checkTail(nowMs)
+    else if (this.uploadStalledSinceMs !== 0 && nowMs - this.uploadStalledSinceMs > this.limits.uploadIdleMs) {
       this.refuse(refusal('request-timeout', `no byte of the body for ${this.limits.uploadIdleMs} ms`))
     } else if (
       this.#downloadStalledSinceMs !== 0 &&
       nowMs - this.#downloadStalledSinceMs > this.limits.downloadIdleMs
     ) {
       this.#downloadStalledSinceMs = 0
-      this.refuse(refusal('request-timeout', `the client left the reply unread for ${this.limits.downloadIdleMs} ms`))
+      this.refuse(this.#unread())
     }
+  }
+
+  /** Cuts an ended reply whose last bytes the client does not take: no `drain` tells of those. */
+  #checkTail(nowMs: number): void {
+    const { socket, writableLength } = this.response
+    // A reply without a socket waits for its turn behind an earlier one of the same connection.
+    if (socket === null || writableLength !== this.#tailBytes || this.#downloadStalledSinceMs === 0) {
+      this.#tailBytes = writableLength
+      this.#downloadStalledSinceMs = nowMs
+    } else if (nowMs - this.#downloadStalledSinceMs > this.limits.downloadIdleMs) {
+      this.#refusal ??= this.#unread()
+      this.#isCut = true
+      this.response.destroy()
+    }
+  }
+
+  #unread(): Refusal {
+    return refusal('request-timeout', `the client left the reply unread for ${this.limits.downloadIdleMs} ms`)
   }
 
   #sendOwn({ head, body }: Reply): void {
     this.#isOwn = true
-    this.#context.pipeline.onReply(this, head)
+    const failed = this.#context.pipeline.onReply(this, head)
+    if (failed !== undefined) {
+      if (this.#refusal === undefined) {
+        this.refuse(failed)
+        return
+      }
+      this.#refusal = failed // the refusal goes out as it is; what failed is what the log must tell
+    }
     // A client that still holds back its body must not send it: the next request could not be told from it.
     if (this.expectsContinue) setHeader(head.headers, 'Connection', 'close')
     this.#bodyBytes = this.method === 'HEAD' ? 0 : Buffer.byteLength(body)
@@ -197,6 +231,7 @@ export class Exchange {
   #writeHead(head: ReplyHead): void {
     this.#status = head.status
     if (this.#context.isClosing()) setHeader(head.headers, 'Connection', 'close')
+    if (fieldValue(head.headers, 'connection') === 'close') this.#context.onLastReply(this.request.socket)
     this.response.writeHead(head.status, head.statusText, head.headers)
   }
 
@@ -232,6 +267,14 @@ export class Exchange {
 const flushHead = (response: ServerResponse): void => {
   if (!response.destroyed) response.flushHeaders()
 }
+
+const pathOf = (target: string): string => {
+  const queryStart = target.indexOf('?')
+  return queryStart === -1 ? target : target.slice(0, queryStart)
+}
+
+/** Of a target that is refused and only logged: `http://user:password@host/`. */
+const withoutCredentials = (target: string): string => target.slice(target.lastIndexOf('@') + 1)
 
 /** A request has a body exactly when it says how the body ends (RFC 9112 §6). */
 const announcesBody = (request: IncomingMessage): boolean => {

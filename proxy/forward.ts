@@ -1,6 +1,6 @@
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Exchange } from './exchange.ts'
-import { replyHeaders, replyTrailers, requestHeaders } from './headers.ts'
+import { hasForeignCoding, replyHeaders, replyTrailers, requestHeaders } from './headers.ts'
 import { refusal } from './refusal.ts'
 import { Upload } from './upload.ts'
 import { isReuseRace, noteBytesRead, upstreamRefusal } from './upstream-error.ts'
@@ -167,9 +167,14 @@ class RoundTrip implements Dispatcher.DispatchHandler {
     statusText: string | undefined,
   ): void {
     if (this.#isOver) return
-    const headers = replyHeaders(latin1(controller.rawHeaders))
+    const rawHeaders = latin1(controller.rawHeaders)
+    if (hasForeignCoding(rawHeaders)) {
+      this.#fail(refusal('upstream-failed', 'a transfer coding that was not asked for'))
+      return
+    }
+    const headers = replyHeaders(rawHeaders, status)
     if (status < 200) this.#exchange.sendInformational(status, headers)
-    else this.#exchange.sendHead({ status, statusText: statusText ?? '', headers })
+    else this.#exchange.sendHead({ status, statusText: reasonPhrase(statusText), headers })
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -179,7 +184,8 @@ class RoundTrip implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#exchange.end(replyTrailers(latin1(controller.rawTrailers)))
+    const trailers = latin1(controller.rawTrailers)
+    this.#exchange.end(trailers.length === 0 ? [] : replyTrailers(trailers, latin1(controller.rawHeaders)))
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
@@ -216,6 +222,10 @@ class RoundTrip implements Dispatcher.DispatchHandler {
     clearTimeout(this.#queueTimer)
   }
 }
+
+/** Of no meaning to anyone but readers (RFC 9110 §15.1): one that cannot be sent as it is, is left out. */
+const reasonPhrase = (statusText: string | undefined): string =>
+  statusText !== undefined && /^[\t -~]*$/.test(statusText) ? statusText : ''
 
 /** undici gives raw header bytes; HTTP's own character set is the one that neither loses nor changes any. */
 const latin1 = (raw: Dispatcher.DispatchController['rawHeaders']): string[] =>

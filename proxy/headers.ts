@@ -30,6 +30,7 @@ const REQUEST_FIELDS_DROPPED = [
   'tracestate', // put back where the trace is the caller's
 ] as const
 
+/** As above, for replies; what `edge-headers` says of itself the app cannot say as well. */
 const REPLY_FIELDS_DROPPED = [
   'connection',
   'keep-alive',
@@ -38,25 +39,36 @@ const REPLY_FIELDS_DROPPED = [
   'te',
   'transfer-encoding',
   'upgrade',
+  'x-request-id',
+  'traceparent',
 ] as const
 
 /** Trailers may carry no framing, routing, authentication or caching (RFC 9110 §6.5.1), nor hop-by-hop fields. */
 const TRAILER_FIELDS_DROPPED = [
   ...REPLY_FIELDS_DROPPED,
+  'age',
   'authorization',
   'cache-control',
+  'cdn-cache-control',
   'content-encoding',
   'content-length',
   'content-range',
   'content-type',
   'cookie',
+  'date',
   'expect',
+  'expires',
   'host',
+  'location',
   'max-forwards',
+  'pragma',
   'proxy-authorization',
   'range',
+  'retry-after',
   'set-cookie',
+  'surrogate-control',
   'trailer',
+  'vary',
   'www-authenticate',
 ] as const
 
@@ -135,11 +147,18 @@ export interface ForwardedFacts {
   readonly keepsTraceState: boolean
 }
 
+const takesTrailers = (rawHeaders: readonly string[]): boolean => {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (sameName(rawHeaders[index] as string, 'te') && hasToken(rawHeaders[index + 1] as string, 'trailers'))
+      return true
+  }
+  return false
+}
+
 /** The fields to send to the app. Forwarding fields of the client are replaced, never appended to. */
 export const requestHeaders = (rawHeaders: readonly string[], facts: ForwardedFacts): string[] => {
   const headers = keepFields(rawHeaders, droppedFromRequest)
-  const te = fieldValue(rawHeaders, 'te')
-  if (te !== undefined && hasToken(te, 'trailers')) headers.push('TE', 'trailers')
+  if (takesTrailers(rawHeaders)) headers.push('TE', 'trailers')
   if (facts.keepsTraceState) {
     for (let index = 0; index < rawHeaders.length; index += 2) {
       if (sameName(rawHeaders[index] as string, 'tracestate'))
@@ -164,14 +183,38 @@ export const requestHeaders = (rawHeaders: readonly string[], facts: ForwardedFa
 }
 
 /** The app's fields that go to the client. */
-export const replyHeaders = (rawHeaders: readonly string[]): string[] => keepFields(rawHeaders, droppedFromReply)
+export const replyHeaders = (rawHeaders: readonly string[], status: number): string[] => {
+  const headers = keepFields(rawHeaders, droppedFromReply)
+  if (status >= 200 && status !== 204) return headers
+  // These have no body, nor may they have its length (RFC 9110 §8.6).
+  return headers.filter((_part, index) => !sameName(headers[index - (index % 2)] as string, 'content-length'))
+}
 
-/** The app's trailer fields that go to the client, as pairs: the shape that Node wants. */
-export const replyTrailers = (rawTrailers: readonly string[]): [string, string][] => {
+/**
+ * Whether a reply is in a transfer coding other than one `chunked`: nobody asked for it, and its name would be lost
+ * with the field.
+ */
+export const hasForeignCoding = (rawHeaders: readonly string[]): boolean => {
+  let codings = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (!sameName(rawHeaders[index] as string, 'transfer-encoding')) continue
+    codings++
+    if ((rawHeaders[index + 1] as string).toLowerCase() !== 'chunked') return true
+  }
+  return codings > 1
+}
+
+/**
+ * The app's trailer fields that go to the client, as pairs: the shape that Node wants. What `Connection` named in the
+ * head goes no further here either.
+ */
+export const replyTrailers = (rawTrailers: readonly string[], rawHeaders: readonly string[]): [string, string][] => {
+  const nominated = nominatedFields(rawHeaders)
   const trailers: [string, string][] = []
   for (let index = 0; index < rawTrailers.length; index += 2) {
     const name = rawTrailers[index] as string
-    if (!droppedFromTrailers.has(name)) trailers.push([name, rawTrailers[index + 1] as string])
+    if (droppedFromTrailers.has(name) || nominated?.has(name.toLowerCase()) === true) continue
+    trailers.push([name, rawTrailers[index + 1] as string])
   }
   return trailers
 }

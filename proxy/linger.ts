@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 
 /** The longest that we read on after a reply, for the client to notice it. */
 const LINGER_MS = 2_000
@@ -38,4 +39,16 @@ export const lingerOnClose = (request: IncomingMessage, dropBytes: number): void
     else Reflect.deleteProperty(socket, 'destroySoon')
   })
   request.resume()
+}
+
+/**
+ * Ends a connection that is no longer HTTP's, after what has been written on it: what still comes is read and dropped,
+ * for two seconds at most, so that no reset overtakes the reply.
+ */
+export const closeGently = (socket: Duplex): void => {
+  const expiry = setTimeout(() => socket.destroy(), LINGER_MS)
+  expiry.unref()
+  socket.once('close', () => clearTimeout(expiry))
+  socket.resume()
+  socket.end()
 }

@@ -3,6 +3,7 @@
  * process runs `workers.ts` instead and each worker runs this.
  */
 import cluster from 'node:cluster'
+import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, exitBadConfiguration, orExit } from '#shared/environment.ts'
 import { instanceIdentity } from '#shared/instance.ts'
 import { listen } from '#shared/listen.ts'
@@ -17,7 +18,6 @@ import { obeyPrimary } from './worker.ts'
 import { runWorkers } from './workers.ts'
 
 const run = async (settings: ProxySettings): Promise<void> => {
-  const isWorker = cluster.isWorker
   const instance = instanceIdentity('proxy', version, settings.SIDEGATE_INSTANCE_ID, cluster.worker?.id)
   const log = createLogger(settings, instance)
   const startedAt = new Date().toISOString()
@@ -30,19 +30,16 @@ const run = async (settings: ProxySettings): Promise<void> => {
   })
   const status = () => ({ startedAt, lifecycle: health.lifecycle, inFlight: server.drain.inFlight() })
 
+  // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
   const shutdown = new Shutdown(settings, log)
   shutdown.onAnnounce(() => health.markDraining())
   shutdown.drains('traffic', server.drain)
-  shutdown.opened('upstream connections', () => upstream.close())
-  shutdown.opened('stall check', () => server.close())
-  shutdown.opened('health checks', () => health.stop())
-
-  await listen(server.http, { host: settings.HOST, port: settings.PORT }, 'PORT')
-  if (isWorker) {
+  let admin: FastifyInstance | undefined
+  if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)
   } else {
     shutdown.listenToSignals()
-    const admin = adminServer({
+    admin = adminServer({
       instance,
       log,
       health,
@@ -52,11 +49,24 @@ const run = async (settings: ProxySettings): Promise<void> => {
     })
     await admin.ready()
     await listen(admin.server, { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT }, 'ADMIN_PORT')
-    shutdown.opened('admin listener', () => admin.close())
+    shutdown.opened('admin listener', () => admin?.close())
   }
+  health.onChange(() => log.info({ health: health.ready().body }, 'health changed'))
   health.start()
+  shutdown.opened('health checks', () => health.stop())
+  shutdown.opened('upstream connections', () => upstream.close())
+  await listen(server.http, { host: settings.HOST, port: settings.PORT }, 'PORT')
+  shutdown.opened('traffic listener', () => server.close())
   health.markServing()
-  log.info({ traffic: server.http.address(), upstream: settings.UPSTREAM_URL, pid: process.pid }, 'proxy listens')
+  log.info(
+    {
+      traffic: server.http.address(),
+      admin: admin?.server.address(),
+      upstream: settings.UPSTREAM_URL.socketPath ?? settings.UPSTREAM_URL.origin,
+      pid: process.pid,
+    },
+    'proxy listens',
+  )
 }
 
 const settings = orExit(() => proxySettings(process.env))

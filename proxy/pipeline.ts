@@ -28,4 +28,5 @@ export const edge = (d: Edge, forward: Forward): Pipeline =>
       ownPaths(d.health), // /__sidegate/ is ours, and never the app's
     ],
     forward,
+    (layer, error) => d.log.error({ err: error, layer }, 'a layer failed at the end of an exchange'),
   )

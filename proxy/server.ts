@@ -7,7 +7,7 @@ import type { Pipeline } from './compose.ts'
 import { Exchange, type ExchangeContext, type ExchangeLimits } from './exchange.ts'
 import { hasToken } from './headers.ts'
 import type { TrafficCounts } from './layers/traffic.ts'
-import { refusal } from './refusal.ts'
+import { closeGently } from './linger.ts'
 import { type ParserError, parserRefusal, refuseUnparsed } from './unparsed.ts'
 import type { Upgrades } from './upgrade.ts'
 
@@ -35,6 +35,8 @@ export class ProxyServer {
   readonly #active = new Set<Exchange>()
   /** Connections whose parser has failed: it reports again for each packet that follows. */
   readonly #broken = new WeakSet<Duplex>()
+  /** Connections that end with a reply already decided on: what still comes on them is no request to anyone. */
+  readonly #ending = new WeakSet<Duplex>()
   readonly #stallCheck: NodeJS.Timeout
 
   constructor(pipeline: Pipeline, upgrades: Upgrades, limits: ServerLimits, traffic: TrafficCounts, log: Logger) {
@@ -58,6 +60,7 @@ export class ProxyServer {
       pipeline,
       limits,
       isClosing: () => this.drain.isClosing,
+      onLastReply: (connection) => this.#ending.add(connection),
       onFinish: (exchange) => {
         this.#active.delete(exchange)
         this.drain.end(exchange)
@@ -65,12 +68,12 @@ export class ProxyServer {
     }
     this.http.on('request', (request, response) => this.#handle(request, response, false))
     this.http.on('checkContinue', (request, response) => this.#handle(request, response, true))
-    this.http.on('checkExpectation', (request, response) => {
-      this.#begin(new Exchange(this.#context, request, response)).refuse(refusal('expectation-failed'))
-    })
+    // Any other expectation: a layer refuses it.
+    this.http.on('checkExpectation', (request, response) => this.#handle(request, response, false))
     this.http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
-    this.http.on('connect', (_request, socket: Duplex) => {
-      refuseUnparsed(socket, refusal('tunnel-refused'), this.#log, this.#traffic)
+    // CONNECT: a layer refuses it.
+    this.http.on('connect', (request, socket: Duplex) => {
+      if (!this.#isEnding(socket)) this.#pipeline.handle(this.#beginDetached(request, socket))
     })
     this.http.on('clientError', (error: ParserError, socket) => this.#onClientError(error, socket))
     this.#stallCheck = setInterval(() => {
@@ -90,17 +93,32 @@ export class ProxyServer {
     return exchange
   }
 
+  /** Node reads on in what it has, past a request that is refused: bytes behind it may have been smuggled in. */
+  #isEnding(socket: Duplex): boolean {
+    return this.#ending.has(socket) || !socket.writable
+  }
+
   #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    if (this.#isEnding(request.socket)) {
+      request.resume()
+      return
+    }
     this.#pipeline.handle(this.#begin(new Exchange(this.#context, request, response, expectsContinue)))
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  /** Begins an exchange on a connection that Node has let go of; a reply through it is the connection's last. */
+  #beginDetached(request: IncomingMessage, socket: Duplex): Exchange {
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
     response.assignSocket(socket as Socket)
-    const exchange = this.#begin(new Exchange(this.#context, request, response))
-    socket.on('error', (error) => this.#log.debug({ err: error }, 'upgraded connection lost'))
-    response.once('finish', () => socket.end())
+    socket.on('error', (error) => this.#log.debug({ err: error }, 'detached connection lost'))
+    response.once('finish', () => closeGently(socket))
+    return this.#begin(new Exchange(this.#context, request, response))
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (this.#isEnding(socket)) return
+    const exchange = this.#beginDetached(request, socket)
     const answer = this.#pipeline.admit(exchange)
     if (answer === undefined) this.#upgrades.handle(exchange, socket, head, this.drain)
     else exchange.answer(answer)
@@ -115,23 +133,24 @@ export class ProxyServer {
       return
     }
     const refused = parserRefusal(error)
-    const exchange = this.#exchangeOn(socket)
+    const exchange = this.#latestExchangeOn(socket)
     if (exchange === undefined) {
       refuseUnparsed(socket, refused, this.#log, this.#traffic)
     } else if (exchange.request.complete) {
-      // It is a pipelined successor that is broken: this reply is still due before the refusal.
-      exchange.response.once('finish', () => refuseUnparsed(socket, refused, this.#log, this.#traffic))
+      // It is a pipelined successor that is broken: this reply is still due before the refusal, and may be the last.
+      exchange.response.once('finish', () => {
+        if (socket.writable) refuseUnparsed(socket, refused, this.#log, this.#traffic)
+      })
     } else {
       exchange.refuse(refused)
     }
   }
 
-  /** The exchange under way on a connection. A search: only a client that breaks the protocol pays for it. */
-  #exchangeOn(socket: Duplex): Exchange | undefined {
-    for (const exchange of this.#active) {
-      if (exchange.request.socket === socket && !exchange.isFinished) return exchange
-    }
-    return undefined
+  /** The exchange begun last on a connection. A search: only a client that breaks the protocol pays for it. */
+  #latestExchangeOn(socket: Duplex): Exchange | undefined {
+    let latest: Exchange | undefined
+    for (const exchange of this.#active) if (exchange.request.socket === socket) latest = exchange
+    return latest
   }
 }
 

@@ -15,11 +15,10 @@ import { upstreamAddress } from './upstream-url.ts'
 const HOUR_MS = 3_600_000
 const MEBIBYTE = 1_048_576
 
-/** Everything the proxy reads from its environment; `UPSTREAM_URL` alone suffices. */
-const fields = z.object({
-  ...commonFields,
+/** Everything that the proxy reads from its environment; `UPSTREAM_URL` alone suffices. */
+export const proxyFields = z.object({
   UPSTREAM_URL: z
-    .string('the app to stand in front of, as in http://127.0.0.1:4000 or unix:/run/app.sock')
+    .string('expected the app to stand in front of, as in http://127.0.0.1:4000 or unix:/run/app.sock')
     .transform((text, context) => {
       try {
         return upstreamAddress(text)
@@ -27,12 +26,15 @@ const fields = z.object({
         context.addIssue({ code: 'custom', message: (error as Error).message })
         return z.NEVER
       }
-    }),
-  HOST: z.string().default('::'),
-  PORT: port(8080),
-  ADMIN_HOST: z.string().default('::'),
-  ADMIN_PORT: port(9090),
-  ADMIN_TOKEN: optionalText('at least 16 characters without spaces', /^\S{16,}$/),
+    })
+    .describe('The app: `http://host:port`, `https://host:port` or `unix:/path.sock`. The only one that is required.'),
+  HOST: z.string().default('::').describe('Address of the traffic port.'),
+  PORT: port(8080).describe('Traffic port.'),
+  ADMIN_HOST: z.string().default('::').describe('Address of the admin port.'),
+  ADMIN_PORT: port(9090).describe('Admin port: health, metrics, status.'),
+  ADMIN_TOKEN: optionalText('at least 16 characters without spaces', /^\S{16,}$/).describe(
+    'Bearer token for `/api/*` on the admin port; unset, those are off.',
+  ),
   WORKERS: z
     .string()
     .regex(
@@ -40,33 +42,55 @@ const fields = z.object({
       'expected a number of processes from 1 to 128, or auto for one a CPU',
     )
     .default('1')
-    .transform((workers) => (workers === 'auto' ? availableParallelism() : Number(workers))),
-  ACCESS_LOG: choice(['errors', 'all', 'off'], 'errors'),
-
-  /** GET of this path below 500 makes the app well; without it, that its port takes connections. */
-  UPSTREAM_HEALTH_PATH: optionalText('a path that starts with /', /^\/\S*$/),
-  UPSTREAM_CONNECTIONS_LIMIT: count(1_024, { min: 1, max: 65_535 }),
-  UPSTREAM_QUEUE_LIMIT: count(1_024, { min: 1, max: 1_000_000 }),
-  UPSTREAM_QUEUE_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }),
-  UPSTREAM_CONNECT_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }),
-  UPSTREAM_HEADERS_TIMEOUT_MS: durationMs(30_000, { min: 1, max: HOUR_MS }),
-  UPSTREAM_IDLE_TIMEOUT_MS: durationMs(120_000, { min: 1, max: 24 * HOUR_MS }),
-  UPSTREAM_KEEP_ALIVE_TIMEOUT_MS: durationMs(4_000, { min: 1, max: HOUR_MS }),
-
-  CLIENT_HEADERS_TIMEOUT_MS: durationMs(10_000, { min: 100, max: HOUR_MS }),
-  CLIENT_IDLE_TIMEOUT_MS: durationMs(30_000, { min: 100, max: HOUR_MS }),
-  CLIENT_KEEP_ALIVE_TIMEOUT_MS: durationMs(620_000, { min: 1_000, max: 24 * HOUR_MS }),
-  HEADER_LIMIT_BYTES: count(32_768, { min: 1_024, max: MEBIBYTE }),
-  TARGET_LIMIT_BYTES: count(8_192, { min: 256, max: MEBIBYTE }),
-  /** How much of a refused request's body is read and dropped to keep its connection. */
-  UNREAD_BODY_LIMIT_BYTES: count(262_144, { min: 0, max: 64 * MEBIBYTE }),
+    .transform((workers) => (workers === 'auto' ? availableParallelism() : Number(workers)))
+    .describe('Processes that share the traffic port; `auto` is one a CPU.'),
+  ACCESS_LOG: choice(['errors', 'all', 'off'], 'errors').describe(
+    '`errors` logs refusals, cut replies and 5xx of the app; `all` logs each exchange.',
+  ),
+  UPSTREAM_HEALTH_PATH: optionalText('a path that starts with /', /^\/\S*$/).describe(
+    'A GET of this path that answers below 500 shows that the app is well; unset, that its port takes connections does.',
+  ),
+  UPSTREAM_CONNECTIONS_LIMIT: count(1_024, { min: 1, max: 65_535 }).describe(
+    'Connections to the app at once, per process.',
+  ),
+  UPSTREAM_QUEUE_LIMIT: count(1_024, { min: 1, max: 1_000_000 }).describe(
+    'Requests that may wait for one of them; more get 503.',
+  ),
+  UPSTREAM_QUEUE_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe('The longest such wait; then 503.'),
+  UPSTREAM_CONNECT_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe('To connect to the app; then 504.'),
+  UPSTREAM_HEADERS_TIMEOUT_MS: durationMs(30_000, { min: 1, max: HOUR_MS }).describe(
+    'From the end of the request to the head of the reply; then 504.',
+  ),
+  UPSTREAM_IDLE_TIMEOUT_MS: durationMs(120_000, { min: 1, max: 24 * HOUR_MS }).describe(
+    'Between two pieces of a reply, while the client reads; then the reply is cut.',
+  ),
+  UPSTREAM_KEEP_ALIVE_TIMEOUT_MS: durationMs(4_000, { min: 1, max: HOUR_MS }).describe(
+    'Idle connections to the app are closed after this. Keep it below the app’s own.',
+  ),
+  CLIENT_HEADERS_TIMEOUT_MS: durationMs(10_000, { min: 100, max: HOUR_MS }).describe(
+    'For a request’s head to arrive whole; then 408.',
+  ),
+  CLIENT_IDLE_TIMEOUT_MS: durationMs(30_000, { min: 100, max: HOUR_MS }).describe(
+    'The longest that a client may pause within its body (then 408), or leave its reply unread (then cut).',
+  ),
+  CLIENT_KEEP_ALIVE_TIMEOUT_MS: durationMs(620_000, { min: 1_000, max: 24 * HOUR_MS }).describe(
+    'Idle client connections are closed after this. Keep it above the CDN’s own.',
+  ),
+  HEADER_LIMIT_BYTES: count(32_768, { min: 1_024, max: MEBIBYTE }).describe(
+    'Of request line and header section together; more is 431.',
+  ),
+  TARGET_LIMIT_BYTES: count(8_192, { min: 256, max: MEBIBYTE }).describe('Of the request target; more is 414.'),
+  UNREAD_BODY_LIMIT_BYTES: count(262_144, { min: 0, max: 64 * MEBIBYTE }).describe(
+    'How much of a refused request’s body is read and dropped to keep its connection.',
+  ),
+  ...commonFields,
 })
 
-export type ProxySettings = z.output<typeof fields>
+export type ProxySettings = z.output<typeof proxyFields>
 
 /** @throws ConfigurationError naming every bad variable */
 export const proxySettings = (environment: NodeJS.ProcessEnv): ProxySettings =>
-  loadEnvironment(fields, environment, [
+  loadEnvironment(proxyFields, environment, [
     drainTimeoutPastDelay,
     ({ PORT, ADMIN_PORT }) =>
       PORT !== undefined && PORT !== 0 && PORT === ADMIN_PORT

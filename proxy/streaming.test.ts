@@ -136,35 +136,6 @@ describe('bodies', () => {
     incoming?.on('error', () => undefined)
     incoming?.resume()
   })
-
-  it('pass in memory that does not grow with them', async () => {
-    const total = 192 * MEBIBYTE
-    upstream = await startUpstream((incoming, outgoing) => {
-      incoming.pipe(outgoing)
-    })
-    proxy = await startProxy(upstream.url)
-    const rssBefore = process.memoryUsage.rss()
-    let rssMost = rssBefore
-    const sampling = setInterval(() => {
-      rssMost = Math.max(rssMost, process.memoryUsage.rss())
-    }, 20)
-    const sent = request(proxy.origin, { method: 'POST', headers: { 'content-length': total } })
-    const reply = replyTo(sent)
-    const piece = Buffer.alloc(256 * 1_024)
-    const sending = (async () => {
-      for (let offered = 0; offered < total; offered += piece.length) {
-        if (!sent.write(piece)) await once(sent, 'drain')
-      }
-      sent.end()
-    })()
-    let received = 0
-    for await (const chunk of await reply) received += (chunk as Buffer).length
-    await sending
-    clearInterval(sampling)
-    expect(received).toBe(total)
-    // Client, proxy and app share this process here: the bound is for all three, and for 384 MiB carried.
-    expect(rssMost - rssBefore).toBeLessThan(160 * MEBIBYTE)
-  })
 })
 
 describe('server-sent events', () => {

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
-import { mintRequestId } from '#shared/correlation.ts'
 import type { Logger } from '#shared/log.ts'
+import { correlation } from './facts/correlation.ts'
 import type { TrafficCounts } from './layers/traffic.ts'
+import { closeGently } from './linger.ts'
 import { problemReply } from './problem-reply.ts'
 import { type Refusal, refusal } from './refusal.ts'
 
@@ -24,33 +25,40 @@ export const parserRefusal = (error: ParserError): Refusal => {
   }
 }
 
-/** Node counts the request line with the header; whether the line was at fault shows in the packet itself. */
-const isWithinRequestLine = ({ rawPacket }: ParserError): boolean =>
-  rawPacket !== undefined && /^(?:\r\n)*[A-Z]{3,} [^ \r\n]+$/.test(rawPacket.toString('latin1'))
-
-/** The longest that a refused peer may take to read why. */
-const FLUSH_MS = 2_000
+/**
+ * Node counts the request line with the header; whether the line was at fault shows in the packet itself: what has been
+ * read of it is a method and a target, or what follows is the end of a request line. Of a line in three packets or
+ * more the middle ones show nothing, and it is taken for a field.
+ */
+const isWithinRequestLine = ({ rawPacket, bytesParsed = 0 }: ParserError): boolean =>
+  rawPacket !== undefined &&
+  (/^(?:\r\n)*[A-Z-]+ +[^ \r\n]*$/.test(rawPacket.toString('latin1', 0, bytesParsed)) ||
+    rawPacket.toString('latin1', bytesParsed, bytesParsed + ' HTTP/'.length) === ' HTTP/')
 
 /**
  * Answers bytes that never became a request: the layers cannot see them, so that what those do for every reply
  * (correlation ID, log line, count) is done here.
  */
 export const refuseUnparsed = (socket: Duplex, refused: Refusal, log: Logger, traffic: TrafficCounts): void => {
-  const requestId = mintRequestId()
+  const { requestId, trace } = correlation([])
   const { head, body } = problemReply(refused, requestId)
-  head.headers.push('X-Request-ID', requestId)
+  head.headers.push('X-Request-ID', requestId, 'traceparent', trace.traceparent)
   let raw = `HTTP/1.1 ${head.status} ${head.statusText}\r\nDate: ${new Date().toUTCString()}\r\n`
   for (let index = 0; index < head.headers.length; index += 2) {
     raw += `${head.headers[index]}: ${head.headers[index + 1]}\r\n`
   }
-  const expiry = setTimeout(() => socket.destroy(), FLUSH_MS)
-  expiry.unref()
-  socket.once('close', () => clearTimeout(expiry))
-  socket.resume()
-  socket.end(`${raw}\r\n${body}`)
+  socket.write(`${raw}\r\n${body}`)
+  closeGently(socket)
   traffic.count({ kind: 'refused', status: head.status, refusal: refused, durationMs: 0, bodyBytes: body.length })
   log[refused.text.logLevel](
-    { correlationId: requestId, status: head.status, refusal: refused.kind, reason: refused.reason },
+    {
+      correlationId: requestId,
+      traceId: trace.traceId,
+      status: head.status,
+      outcome: 'refused',
+      refusal: refused.kind,
+      ...(refused.reason !== undefined && { reason: refused.reason }),
+    },
     `unparsed request ${head.status}`,
   )
 }

@@ -33,18 +33,20 @@ export class Upgrades {
     this.#proxy.once('proxyReqWs', (proxyRequest: ClientRequest) => {
       exchange.upstream = { abort: () => proxyRequest.destroy(), resume: () => undefined }
       proxyRequest.once('upgrade', (reply: IncomingMessage, upstreamSocket: Duplex) => {
-        const headers = replyHeaders(reply.rawHeaders)
+        const headers = replyHeaders(reply.rawHeaders, 101)
         headers.push('Connection', 'Upgrade', 'Upgrade', reply.headers.upgrade ?? 'websocket')
         const switching = { status: 101, statusText: 'Switching Protocols', headers }
         exchange.upgrade(switching)
         exchange.upstream = undefined
         reply.headers = asObject(switching.headers)
+        drain.end(exchange)
         drain.beginUpgrade(socket)
         // A peer that is cut, rather than closed in good order, must take the other one with it.
         socket.once('close', () => upstreamSocket.destroy())
       })
       proxyRequest.once('response', (reply: IncomingMessage) => {
-        const refused = { status: reply.statusCode ?? 502, statusText: '', headers: replyHeaders(reply.rawHeaders) }
+        const status = reply.statusCode ?? 502
+        const refused = { status, statusText: '', headers: replyHeaders(reply.rawHeaders, status) }
         exchange.upgrade(refused)
         reply.headers = asObject([...refused.headers, 'Connection', 'close'])
       })

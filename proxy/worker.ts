@@ -19,6 +19,7 @@ export const obeyPrimary = (
   status: () => Readonly<Record<string, unknown>>,
 ): void => {
   AggregatorRegistry.setRegistries(registry)
+  new AggregatorRegistry() // its construction is what makes this process answer the primary's scrapes
   const report = (): void => {
     const message: WorkerReport = {
       type: 'report',

@@ -155,5 +155,5 @@ class Workers implements HealthAnswers {
 }
 
 /** @param crashesInARow from 1; a worker that lived long resets it */
-export const restartDelayMs = (crashesInARow: number): number =>
+const restartDelayMs = (crashesInARow: number): number =>
   Math.min(BACK_OFF_MS.longest, BACK_OFF_MS.first * 2 ** (crashesInARow - 1))

@@ -9,6 +9,7 @@ const OWN_PREFIX = '/__sidegate/'
 export const ownPaths = (health: HealthAnswers): Layer => ({
   name: 'own-paths',
   admit(exchange) {
+    if (exchange.path === '*') return noContent()
     if (!exchange.path.startsWith(OWN_PREFIX)) return PASS
     if (exchange.path === `${OWN_PREFIX}health/ready`) {
       const answer = health.answer('/health/ready')
@@ -37,3 +38,6 @@ const statusOnly = (status: 200 | 503): Reply => {
     body,
   }
 }
+
+/** `OPTIONS *` asks a server whether it is there (RFC 9110 §9.3.7); the one that the client speaks to is this one. */
+const noContent = (): Reply => ({ head: { status: 204, statusText: 'No Content', headers: [] }, body: '' })
