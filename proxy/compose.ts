@@ -1,7 +1,7 @@
 import type { Exchange } from './exchange.ts'
 import { type Layer, PASS } from './layer.ts'
 import type { Outcome } from './outcome.ts'
-import { type Refusal, refusal } from './refusal.ts'
+import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import type { Reply, ReplyHead } from './reply.ts'
 
 /** One round trip to what is behind the layers. Reports back through the exchange. */
@@ -101,8 +101,6 @@ export const compose = (
     },
   }
 }
-
-export const isRefusal = (answer: Refusal | Reply): answer is Refusal => 'kind' in answer
 
 /** What the types promise, held against code that got round them. */
 const isAnswer = (verdict: unknown): boolean =>

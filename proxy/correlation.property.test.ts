@@ -57,7 +57,7 @@ const endings: readonly Ending[] = [
   { status: 400, requestLine: 'GET /200 HTTP/1.1', fields: 'Host: b.example\r\n' },
   { status: 400, requestLine: 'GET * HTTP/1.1' },
   { status: 404, requestLine: 'GET /__sidegate/none HTTP/1.1' },
-  { status: 405, requestLine: 'CONNECT a.example:443 HTTP/1.1' },
+  { status: 501, requestLine: 'CONNECT a.example:443 HTTP/1.1' },
   { status: 414, requestLine: `GET /${'a'.repeat(9_000)} HTTP/1.1` },
   { status: 417, requestLine: 'GET /200 HTTP/1.1', fields: 'Expect: what-nobody-can\r\n' },
   { status: 502, requestLine: 'GET /200 HTTP/1.1', from: 'lonely' },

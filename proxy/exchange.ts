@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { isRefusal, type Pipeline } from './compose.ts'
+import type { Pipeline } from './compose.ts'
 import { peerAddress } from './facts/client-address.ts'
 import { type Correlation, correlation } from './facts/correlation.ts'
-import { fieldValue } from './headers.ts'
+import { fieldValue, requestHeaders } from './headers.ts'
 import { lingerOnClose } from './linger.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
-import { type Refusal, refusal } from './refusal.ts'
+import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import { type Reply, type ReplyHead, setHeader } from './reply.ts'
 import { requestTarget, type Target } from './well-formed.ts'
 
@@ -103,6 +103,19 @@ export class Exchange {
 
   get isFinished(): boolean {
     return this.#isFinished
+  }
+
+  /** The header section towards the app. */
+  upstreamHeaders(): string[] {
+    const { requestId, trace } = this.correlation
+    return requestHeaders(this.request.rawHeaders, {
+      host: this.target?.host ?? '',
+      clientAddress: this.clientAddress,
+      scheme: 'http',
+      requestId,
+      traceparent: trace.traceparent,
+      keepsTraceState: trace.continued,
+    })
   }
 
   /** A `1xx` of the app. `100` is ours to send, and HTTP/1.0 knows none. */

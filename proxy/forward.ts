@@ -1,6 +1,6 @@
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Exchange } from './exchange.ts'
-import { hasForeignCoding, replyHeaders, replyTrailers, requestHeaders } from './headers.ts'
+import { hasForeignCoding, replyHeaders, replyTrailers } from './headers.ts'
 import { refusal } from './refusal.ts'
 import { Upload } from './upload.ts'
 import { isReuseRace, noteBytesRead, upstreamRefusal } from './upstream-error.ts'
@@ -100,18 +100,10 @@ class RoundTrip implements Dispatcher.DispatchHandler {
   #isOver = false
 
   constructor(exchange: Exchange, dispatch: Dispatch) {
-    const { request, correlation } = exchange
     this.#exchange = exchange
     this.#dispatch = dispatch
     this.#upload = exchange.hasBody ? new Upload(exchange) : null
-    this.#headers = requestHeaders(request.rawHeaders, {
-      host: exchange.target?.host ?? '',
-      clientAddress: exchange.clientAddress,
-      scheme: 'http',
-      requestId: correlation.requestId,
-      traceparent: correlation.trace.traceparent,
-      keepsTraceState: correlation.trace.continued,
-    })
+    this.#headers = exchange.upstreamHeaders()
   }
 
   start(): void {

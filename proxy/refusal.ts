@@ -1,3 +1,5 @@
+import type { Reply } from './reply.ts'
+
 /** What a reply that Sidegate makes itself says, and how loudly the log says it. */
 interface RefusalText {
   readonly status: number
@@ -55,8 +57,8 @@ const kinds = {
     closes: true,
   },
   'tunnel-refused': {
-    status: 405,
-    title: 'Method Not Allowed',
+    status: 501, // 405 would owe an Allow, of methods that are the app's to know
+    title: 'Not Implemented',
     detail: 'This server opens no tunnels.',
     logLevel: 'info',
     closes: true,
@@ -116,3 +118,6 @@ export const refusal = (kind: RefusalKind, reason?: string, cause?: unknown): Re
   reason === undefined && cause === undefined
     ? plain[kind]
     : { kind, text: kinds[kind], ...(reason !== undefined && { reason }), ...(cause !== undefined && { cause }) }
+
+/** Tells a refusal from a reply that a layer has made. */
+export const isRefusal = (answer: Refusal | Reply): answer is Refusal => 'kind' in answer

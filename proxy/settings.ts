@@ -45,7 +45,7 @@ export const proxyFields = z.object({
     .transform((workers) => (workers === 'auto' ? availableParallelism() : Number(workers)))
     .describe('Processes that share the traffic port; `auto` is one a CPU.'),
   ACCESS_LOG: choice(['errors', 'all', 'off'], 'errors').describe(
-    '`errors` logs refusals, cut replies and 5xx of the app; `all` logs each exchange.',
+    '`errors` logs refusals, cut replies and 5xx of the app; `all` logs each exchange; `off` only what never became a request.',
   ),
   UPSTREAM_HEALTH_PATH: optionalText('a path that starts with /', /^\/\S*$/).describe(
     'A GET of this path that answers below 500 shows that the app is well; unset, that its port takes connections does.',

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { createProxyServer, type ProxyServer } from 'http-proxy-3'
 import type { HttpDrain } from '#shared/http-drain.ts'
 import type { Exchange } from './exchange.ts'
-import { replyHeaders, requestHeaders } from './headers.ts'
+import { replyHeaders } from './headers.ts'
 import { upstreamRefusal } from './upstream-error.ts'
 import type { UpstreamAddress } from './upstream-url.ts'
 
@@ -55,19 +55,8 @@ export class Upgrades {
   }
 }
 
-const handshakeHeaders = (exchange: Exchange): IncomingHttpHeaders => {
-  const { request, correlation } = exchange
-  const headers = requestHeaders(request.rawHeaders, {
-    host: exchange.target?.host ?? '',
-    clientAddress: exchange.clientAddress,
-    scheme: 'http',
-    requestId: correlation.requestId,
-    traceparent: correlation.trace.traceparent,
-    keepsTraceState: correlation.trace.continued,
-  })
-  headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
-  return asObject(headers)
-}
+const handshakeHeaders = (exchange: Exchange): IncomingHttpHeaders =>
+  asObject([...exchange.upstreamHeaders(), 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
 
 /** Fields that came several times stay several: an array of values. */
 const asObject = (headers: readonly string[]): IncomingHttpHeaders => {

@@ -222,14 +222,14 @@ describe('a request whose head can be read in two ways is refused, closed on and
     ['a reply', `HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n${SMUGGLED}`],
   ])('%s', async (_shape, bytes) => expectRefusedUnseen(bytes))
 
-  it('CONNECT: 405, whatever its target', async () => {
-    await expectRefusedUnseen(`CONNECT a.example:443 HTTP/1.1\r\n${HOST}\r\n${SMUGGLED}`, 405)
+  it('CONNECT: 501, whatever its target', async () => {
+    await expectRefusedUnseen(`CONNECT a.example:443 HTTP/1.1\r\n${HOST}\r\n${SMUGGLED}`, 501)
     ;(proxy.lines as unknown[]).length = heads.length = 0
-    await expectRefusedUnseen(`CONNECT /x HTTP/1.1\r\n${HOST}\r\n${SMUGGLED}`, 405)
+    await expectRefusedUnseen(`CONNECT /x HTTP/1.1\r\n${HOST}\r\n${SMUGGLED}`, 501)
   })
 
   it('a refused CONNECT keeps the ID that its client sent', async () => {
-    const reply = await expectRefused(`CONNECT a.example:443 HTTP/1.1\r\n${HOST}X-Request-ID: tunnel-1\r\n\r\n`, 405)
+    const reply = await expectRefused(`CONNECT a.example:443 HTTP/1.1\r\n${HOST}X-Request-ID: tunnel-1\r\n\r\n`, 501)
     expect(values(reply, 'x-request-id')).toEqual(['tunnel-1'])
   })
 
