@@ -90,7 +90,8 @@ describe('an app that answers early', () => {
     client.send('POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n')
     const flood = setInterval(() => client.send(Buffer.alloc(65_536)), 1)
     const { outgoing } = await arrived()
-    outgoing.writeHead(413, { Connection: 'close', 'Content-Length': 9 }).end('too large')
+    // It reads on, as a server should. One that resets the connection instead may take its own reply with it.
+    outgoing.writeHead(413, { 'Content-Length': 9 }).end('too large')
     const reply = await client.until('too large')
     clearInterval(flood)
     expect(reply).toMatch(/^HTTP\/1\.1 413 /)
