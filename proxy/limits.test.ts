@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type RawClient, rawClient } from './testing/raw-client.ts'
@@ -193,6 +193,25 @@ describe('the body of a request that is refused before it was read', () => {
     await client.until('from the app')
     expect(rawReplies(client.received()).map(({ status }) => status)).toEqual([404, 200])
     expect(seen).toEqual(['/next'])
+    client.socket.destroy()
+  })
+
+  it('leaves nothing on a connection that is kept, however often', async () => {
+    const { proxy, client } = await start()
+    const sockets: Socket[] = []
+    proxy.server.http.on('request', (request) => sockets.push(request.socket))
+    const listeners = () => sockets[0]?.eventNames().map((name) => sockets[0]?.listenerCount(name))
+    const times = (text: string) => client.received().split(text).length - 1
+    let after: ReturnType<typeof listeners>
+    for (let round = 1; round <= 20; round++) {
+      client.send(refused(10))
+      await eventually('the refusal', () => times('There is nothing here.') === round)
+      client.send('x'.repeat(10))
+      client.send('GET /next HTTP/1.1\r\nHost: a.example\r\n\r\n')
+      await eventually('the next reply', () => times('from the app') === round)
+      after ??= listeners()
+    }
+    expect(listeners()).toEqual(after)
     client.socket.destroy()
   })
 

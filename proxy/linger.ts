@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 
 /** The longest that we read on after a reply, for the client to notice it. */
 const LINGER_MS = 2_000
+const POLL_MS = 50
 
 /**
  * Ends a connection whose request body is not wholly read. To close a socket with bytes unread resets it, and the
@@ -11,7 +12,6 @@ const LINGER_MS = 2_000
  */
 export const lingerOnClose = (request: IncomingMessage, dropBytes: number): void => {
   const { socket } = request
-  let droppedBytes = 0
   let wantsClose = false
   // Node calls this once the last reply of a connection is flushed; its own would destroy at once.
   socket.destroySoon = () => {
@@ -20,21 +20,19 @@ export const lingerOnClose = (request: IncomingMessage, dropBytes: number): void
     else socket.end()
   }
   const expiry = setTimeout(() => socket.destroy(), LINGER_MS)
-  expiry.unref()
-  const stop = () => clearTimeout(expiry)
-  socket.once('close', stop)
-  // Not a `data` listener of the request's: Node removes those when it dumps a body that nobody read.
+  // By the socket's count: Node removes a request's `data` listeners when it drops a body that nobody read.
   const startBytes = socket.bytesRead
-  const onData = () => {
-    droppedBytes = socket.bytesRead - startBytes
-    if (droppedBytes > dropBytes) socket.destroy()
+  const poll = setInterval(() => {
+    if (socket.bytesRead - startBytes > dropBytes) socket.destroy()
+  }, POLL_MS)
+  const stop = () => {
+    clearTimeout(expiry)
+    clearInterval(poll)
+    socket.off('close', stop)
   }
-  const poll = setInterval(onData, 50)
-  poll.unref()
-  socket.once('close', () => clearInterval(poll))
+  socket.once('close', stop)
   request.once('end', () => {
     stop()
-    clearInterval(poll)
     if (wantsClose) socket.destroy()
     else Reflect.deleteProperty(socket, 'destroySoon')
   })
