@@ -21,6 +21,7 @@ export const createLogger = (settings: LogSettings, instance: Instance, destinat
           ignore: 'pid,hostname,process,instance',
           messageFormat: '{process} · {msg}',
           translateTime: 'SYS:HH:MM:ss.l',
+          singleLine: true,
           sync: true,
         })
       : pino.destination({ dest: 1, sync: true }))
