@@ -68,6 +68,18 @@ test('a file that is no socket is not removed', async () => {
   expect((await stat(socketPath)).size).toBe(4)
 })
 
+test.each(['nope.invalid', '192.0.2.1', '/tmp'])(
+  'a host that cannot be had, %s, is an error that names its variable',
+  async (host) => {
+    await expect(listenOn(newServer(), { host, port: 0 })).rejects.toThrow(`APP_HOST: ${host} `)
+  },
+)
+
+test('a socket in a folder that is not there is an error that names the variable', async () => {
+  const socketPath = join(folder, 'missing', 'app.sock')
+  await expect(listenOn(newServer(), { socketPath })).rejects.toThrow(`APP_SOCKET: ${socketPath} `)
+})
+
 test('a port in use is an error that names the variable', async () => {
   const address = new URL(await listenOn(newServer(), { host: '127.0.0.1', port: 0 }))
   const second = listenOn(newServer(), { host: '127.0.0.1', port: Number(address.port) })

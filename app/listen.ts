@@ -14,10 +14,10 @@ export type ListenTarget = { readonly socketPath: string } | { readonly host: st
 export const listenOn = async (server: Server, target: ListenTarget): Promise<string> => {
   if ('socketPath' in target) {
     await removeStaleSocket(target.socketPath)
-    await listen(server, { path: target.socketPath }, 'APP_SOCKET')
+    await listen(server, { path: target.socketPath }, { path: 'APP_SOCKET' })
     return `unix:${target.socketPath}`
   }
-  await listen(server, target, 'APP_PORT')
+  await listen(server, target, { host: 'APP_HOST', port: 'APP_PORT' })
   const { address, port, family } = server.address() as AddressInfo
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, get, type IncomingMessage } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -202,4 +202,24 @@ test('before the primary can be reached it is alive and not ready; then it migra
   await app.serving()
   await vi.waitFor(async () => expect((await fetch(`${address}/health/ready`)).status).toBe(200), 5_000)
   await link.close()
+})
+
+test('a request that was never sent to its end does not hold up a drain', async () => {
+  const app = startOnFreePort({ DRAIN_TIMEOUT_MS: '60000' })
+  const url = await app.serving()
+  const client = connect(Number(new URL(url).port), '127.0.0.1').on('error', () => undefined)
+  await once(client, 'connect')
+  client.write('GET / HT')
+  // Accepted after it.
+  expect((await fetch(`${url}/health/live`)).status).toBe(200)
+  app.signal('SIGTERM')
+  expect(await app.ended).toEqual({ code: 0, stderr: '' })
+  client.destroy()
+})
+
+test('an address that is none of this machine stops it with 78 and the variable’s name', async () => {
+  const app = startOnFreePort({ APP_HOST: 'nope.invalid' })
+  const { code, stderr } = await app.ended
+  expect(code).toBe(78)
+  expect(stderr).toContain('  APP_HOST: nope.invalid ')
 })

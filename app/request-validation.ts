@@ -11,14 +11,25 @@ const PARTS: Readonly<Record<string, FieldProblem['in']>> = {
   headers: 'header',
 }
 
-/** Validates each part of a request by its zod schema, and names every field that is wrong at once. */
+/** A client that got more than this wrong is helped by no longer list, and could make replies of many times its request. */
+const REPORTED_PROBLEMS = 20
+
+/** Validates each part of a request by its zod schema, and names the fields that are wrong at once. */
 export const validateByZod: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
   const part = PARTS[httpPart ?? ''] ?? 'body'
   return (data) => {
     const parsed = schema.safeParse(data)
     if (parsed.success) return { value: parsed.data }
     const errors = parsed.error.issues.flatMap((issue) => fieldProblems(issue, part))
-    return { error: new ProblemError(400, 'The request is not valid: see errors.', { errors }) }
+    const seeErrors =
+      errors.length > REPORTED_PROBLEMS
+        ? `see errors, the first ${REPORTED_PROBLEMS} of ${errors.length}`
+        : 'see errors'
+    return {
+      error: new ProblemError(400, `The request is not valid: ${seeErrors}.`, {
+        errors: errors.slice(0, REPORTED_PROBLEMS),
+      }),
+    }
   }
 }
 

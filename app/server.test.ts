@@ -159,9 +159,9 @@ describe('an error reply', () => {
 })
 
 describe('health and metrics', () => {
-  test('live and ready answer to everybody', async () => {
+  test('live and ready answer to whoever asks directly', async () => {
     for (const path of ['/health/live', '/health/ready']) {
-      const reply = await fetch(`${app.url}${path}`, { headers: { 'X-Forwarded-For': '203.0.113.9' } })
+      const reply = await fetch(`${app.url}${path}`)
       expect(reply.status).toBe(200)
       expect(reply.headers.get('Cache-Control')).toBe('no-store')
     }
@@ -185,16 +185,16 @@ describe('health and metrics', () => {
 
   test('what shows the inside does not exist for a request that came through the edge', async () => {
     const answers = await Promise.all(
-      ['/health', '/metrics', '/nothing'].map(async (path) => {
+      ['/nothing', '/health', '/health/live', '/health/ready', '/metrics'].map(async (path) => {
         const reply = await fetch(`${app.url}${path}`, {
           headers: { 'X-Forwarded-For': '203.0.113.9', 'X-Request-ID': 'same' },
         })
         return [reply.status, await reply.text()]
       }),
     )
-    expect(answers[0]).toEqual(answers[2])
-    expect(answers[1]).toEqual(answers[2])
-    expect(answers[2]?.[0]).toBe(404)
+    const [nothing, ...hidden] = answers
+    expect(nothing?.[0]).toBe(404)
+    for (const answer of hidden) expect(answer).toEqual(nothing)
   })
 })
 

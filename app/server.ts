@@ -2,6 +2,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import { serializerCompiler } from 'fastify-type-provider-zod'
+import { closeEveryConnection } from '#shared/close-connections.ts'
 import { continueTrace, isRequestId, mintRequestId, REQUEST_ID_HEADER } from '#shared/correlation.ts'
 import type { Health } from '#shared/health.ts'
 import type { Logger } from '#shared/log.ts'
@@ -59,6 +60,7 @@ export const buildServer = async (parts: AppParts): Promise<FastifyInstance> => 
     reply.header(REQUEST_ID_HEADER, request.id)
     done()
   })
+  closeEveryConnection(app)
   const refuseOtherMethods = answerMethodNotAllowed(app)
 
   await describeApi(app, parts.version)

@@ -32,6 +32,12 @@ test('a socket and a port exclude one another', () => {
   ])
 })
 
+test('a database that is missing is asked for in words for an operator', () => {
+  expect(problemsOf({})).toEqual([
+    'DATABASE_URL is required: expected a URL such as postgresql://user:password@host:5432/database',
+  ])
+})
+
 test('replicas are separated by commas, with or without blanks', () => {
   const { DATABASE_REPLICA_URLS } = loadAppSettings({
     DATABASE_URL,

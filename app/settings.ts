@@ -10,6 +10,7 @@ import {
   port,
 } from '#shared/environment.ts'
 import type { Instance } from '#shared/instance.ts'
+import { SOCKET_PATH_LIMIT } from '#shared/listen.ts'
 import type { DatabaseSettings } from './db/database.ts'
 import type { ListenTarget } from './listen.ts'
 
@@ -19,10 +20,7 @@ const isPostgresUrl = (text: string): boolean => /^postgres(ql)?:\/\//.test(text
 
 const POSTGRES_URL_MEANING = 'expected a URL such as postgresql://user:password@host:5432/database'
 
-export const postgresUrl = () => z.string().refine(isPostgresUrl, POSTGRES_URL_MEANING)
-
-/** Of a Unix socket: `sun_path` in sockaddr_un holds 108 bytes on Linux, 104 on macOS, with a NUL at the end. */
-const SOCKET_PATH_LIMIT = 103
+export const postgresUrl = () => z.string(POSTGRES_URL_MEANING).refine(isPostgresUrl, POSTGRES_URL_MEANING)
 
 const shape = {
   APP_HOST: optionalText('a host name or an address', /^[A-Za-z0-9.:_-]{1,253}$/)

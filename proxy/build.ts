@@ -6,7 +6,6 @@ import { TrafficCounts } from './layers/traffic.ts'
 import { edge } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
-import { Upgrades } from './upgrade.ts'
 import { upstreamCheck } from './upstream-probe.ts'
 
 /** The parts of one proxy process, put together and not yet listening. */
@@ -25,15 +24,14 @@ export const buildProxy = (settings: ProxySettings, instance: Instance, log: Log
     queueLength: settings.UPSTREAM_QUEUE_LIMIT,
     queueTimeoutMs: settings.UPSTREAM_QUEUE_TIMEOUT_MS,
     connectTimeoutMs: settings.UPSTREAM_CONNECT_TIMEOUT_MS,
+    headerBytes: settings.UPSTREAM_HEADER_LIMIT_BYTES,
     headersTimeoutMs: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
   const pipeline = edge({ log, accessLog: settings.ACCESS_LOG, traffic, health }, upstream.forward)
-  const upgrades = new Upgrades(settings.UPSTREAM_URL, settings.UPSTREAM_CONNECT_TIMEOUT_MS)
   const server = new ProxyServer(
     pipeline,
-    upgrades,
     {
       targetBytes: settings.TARGET_LIMIT_BYTES,
       headerBytes: settings.HEADER_LIMIT_BYTES,

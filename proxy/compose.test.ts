@@ -124,17 +124,6 @@ describe('a request that a layer refuses', () => {
     expect(answers).toEqual([own])
     expect(journal.entries).toEqual(['rescue admit', 'own admit', 'answer'])
   })
-
-  it('is not forwarded either where forwarding is no round trip', () => {
-    const journal = new Journal()
-    const refused = refusal('no-such-page')
-    const pipeline = journal.pipeline(
-      journal.rescue(),
-      journal.layer('gate', () => refused),
-    )
-    expect(pipeline.admit(exchangeThrough(journal).exchange)).toBe(refused)
-    expect(journal.entries).not.toContain('forward')
-  })
 })
 
 describe('a layer that fails', () => {

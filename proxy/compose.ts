@@ -11,8 +11,6 @@ export type Forward = (exchange: Exchange) => void
 export interface Pipeline {
   /** Takes a request down the list. The answer comes by {@link Exchange}, now or later. */
   handle(exchange: Exchange): void
-  /** As `handle`, for an exchange whose forwarding is not a round trip: an upgraded connection. */
-  admit(exchange: Exchange): Refusal | Reply | undefined
   /** Takes a reply's head up the list. @returns the first failure of a layer at it, where there is one */
   onReply(exchange: Exchange, head: ReplyHead): Refusal | undefined
   /** Makes a reply of a refusal, wherever it arose. */
@@ -70,7 +68,6 @@ export const compose = (
   }
 
   return {
-    admit,
     recover,
     handle(exchange) {
       const answer = admit(exchange)

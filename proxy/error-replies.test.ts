@@ -13,7 +13,6 @@ import { rawClient } from './testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from './testing/raw-replies.ts'
 import { eventually, type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
-import { Upgrades } from './upgrade.ts'
 
 const opened: { close(): Promise<void> }[] = []
 
@@ -279,8 +278,7 @@ describe('a layer that fails: 500', () => {
       },
       (name) => lines.push({ level: 'error', msg: `failure of ${name}` }),
     )
-    const upgrades = new Upgrades({ origin: 'http://127.0.0.1:1', socketPath: undefined }, 1_000)
-    const server = new ProxyServer(pipeline, upgrades, limits, new TrafficCounts(), log)
+    const server = new ProxyServer(pipeline, limits, new TrafficCounts(), log)
     server.http.listen(0, '127.0.0.1')
     await once(server.http, 'listening')
     opened.push({

@@ -7,7 +7,8 @@ import { fieldValue, requestHeaders } from './headers.ts'
 import { lingerOnClose } from './linger.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
-import { type Reply, type ReplyHead, setHeader } from './reply.ts'
+import { type Reply, type ReplyHead, removeHeader, setHeader } from './reply.ts'
+import type { Handshake } from './upgrade.ts'
 import { requestTarget, type Target } from './well-formed.ts'
 
 /** What one exchange may take. */
@@ -66,6 +67,10 @@ export class Exchange {
   upstream: UpstreamCall | undefined
   /** Whether the connection has left HTTP; its end is then the end of the exchange. */
   isUpgraded = false
+  /** What the parser has found wrong with this request while it waited for its turn. */
+  broken: Refusal | undefined
+  /** Set where the client asks for a WebSocket. */
+  handshake: Handshake | undefined
   /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
   uploadStalledSinceMs = 0
 
@@ -142,11 +147,13 @@ export class Exchange {
     process.nextTick(flushHead, this.response)
   }
 
-  /** Records that the app has switched protocols, and takes the head of its 101 through the layers. */
-  upgrade(head: ReplyHead): void {
+  /** The app has agreed to switch protocols: joins the client's connection to its own. */
+  switchProtocols(head: ReplyHead, upstream: Duplex): void {
     this.isUpgraded = true
+    this.upstream = undefined
     this.#status = head.status
     this.#refusal = this.#context.pipeline.onReply(this, head)
+    this.handshake?.join(head, upstream)
   }
 
   /** @returns false when the client reads slower than the app sends; `resume` of the upstream call follows. */
@@ -245,7 +252,14 @@ export class Exchange {
     this.#status = head.status
     if (this.#context.isClosing()) setHeader(head.headers, 'Connection', 'close')
     if (fieldValue(head.headers, 'connection') === 'close') this.#context.onLastReply(this.request.socket)
+    // Node refuses to announce trailers where it cannot send them, which is behind the last chunk and nowhere else.
+    if (!this.#isChunked(head)) removeHeader(head.headers, 'trailer')
     this.response.writeHead(head.status, head.statusText, head.headers)
+  }
+
+  #isChunked({ status, headers }: ReplyHead): boolean {
+    if (this.method === 'HEAD' || this.request.httpVersionMinor === 0 || status === 204 || status === 304) return false
+    return fieldValue(headers, 'content-length') === undefined
   }
 
   #end(): void {

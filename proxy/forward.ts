@@ -1,6 +1,8 @@
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Exchange } from './exchange.ts'
-import { hasForeignCoding, replyHeaders, replyTrailers } from './headers.ts'
+import { fieldValue, hasForeignCoding, replyHeaders, replyTrailers } from './headers.ts'
 import { refusal } from './refusal.ts'
 import { Upload } from './upload.ts'
 import { isReuseRace, noteBytesRead, upstreamRefusal } from './upstream-error.ts'
@@ -16,6 +18,8 @@ export interface UpstreamLimits {
   readonly connectTimeoutMs: number
   /** From the last byte of the request to the head of the reply. */
   readonly headersTimeoutMs: number
+  /** Of a reply's header section. */
+  readonly headerBytes: number
   /** Between two pieces of the reply's body, while the client reads. */
   readonly bodyIdleTimeoutMs: number
   /** Idle connections are closed after this: below the app's own keep-alive, or it closes first and races us. */
@@ -35,8 +39,11 @@ export class Upstream {
 
   constructor(address: UpstreamAddress, limits: UpstreamLimits) {
     this.#limits = limits
+    const { hostname } = new URL(address.origin)
+    const servername = isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : ''
     const connect = buildConnector({
       timeout: limits.connectTimeoutMs,
+      allowH2: false,
       ...(address.socketPath !== undefined && { socketPath: address.socketPath }),
     })
     const options: Pool.Options = {
@@ -44,8 +51,11 @@ export class Upstream {
       headersTimeout: limits.headersTimeoutMs,
       bodyTimeout: limits.bodyIdleTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
+      maxHeaderSize: limits.headerBytes,
+      allowH2: false,
       connect: (to, callback) =>
-        connect(to, (...[error, socket]) => {
+        // undici would verify an https app by the Host that the client sent.
+        connect({ ...to, servername }, (...[error, socket]) => {
           if (error !== null) {
             callback(error, null)
             return
@@ -107,7 +117,7 @@ class RoundTrip implements Dispatcher.DispatchHandler {
   }
 
   start(): void {
-    const { method, target } = this.#exchange
+    const { method, target, handshake } = this.#exchange
     this.#dispatch(
       {
         method: method as Dispatcher.HttpMethod,
@@ -115,6 +125,7 @@ class RoundTrip implements Dispatcher.DispatchHandler {
         headers: this.#headers,
         body: this.#upload,
         reset: false, // or undici closes the connection after each HEAD
+        upgrade: handshake === undefined ? null : 'websocket',
       },
       this,
       this.#isRetry,
@@ -150,6 +161,23 @@ class RoundTrip implements Dispatcher.DispatchHandler {
     this.#controller = controller
     this.#unqueue()
     if (this.#isOver) controller.abort(new Error('nobody waits for this reply any more'))
+  }
+
+  onRequestUpgrade(
+    controller: Dispatcher.DispatchController,
+    _status: number,
+    _headers: unknown,
+    upstream: Duplex,
+  ): void {
+    if (this.#isOver) {
+      upstream.destroy()
+      return
+    }
+    this.#isOver = true
+    const raw = latin1(controller.rawHeaders)
+    const headers = replyHeaders(raw, 101)
+    headers.push('Connection', 'Upgrade', 'Upgrade', fieldValue(raw, 'upgrade') ?? 'websocket')
+    this.#exchange.switchProtocols({ status: 101, statusText: 'Switching Protocols', headers }, upstream)
   }
 
   onResponseStart(

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent, createServer, get, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import { createServer as createNetServer } from 'node:net'
+import { connect, createServer as createNetServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { TestChild } from '#shared/testing/child-process.ts'
@@ -26,6 +26,14 @@ const startMain = async (upstreamUrl: string, environment: Record<string, string
   const running = await startProxyProcess(upstreamUrl, environment)
   child = running.child
   return running
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 const status = async (url: string): Promise<number> => (await fetch(url)).status
@@ -112,6 +120,29 @@ describe('a proxy process', () => {
     child = spawnProxy({ UPSTREAM_URL: upstream.url, HOST: '127.0.0.1', PORT: String(upstream.port) })
     expect(await child.exited()).toBe(78)
     expect(child.stderr()).toContain(`PORT: ${upstream.port} is already in use`)
+  })
+
+  it.each([
+    ['HOST', 'nope.invalid', '1'],
+    ['HOST', '/tmp', '1'],
+    ['HOST', '192.0.2.1', '1'],
+    ['HOST', '192.0.2.1', '2'],
+    ['HOST', 'nope.invalid', '2'],
+    ['ADMIN_HOST', 'nope.invalid', '1'],
+    ['ADMIN_HOST', '192.0.2.1', '2'],
+  ])('names the variable whose address cannot be had: %s=%s, WORKERS=%s', async (variable, host, workers) => {
+    child = spawnProxy({
+      UPSTREAM_URL: 'http://127.0.0.1:9',
+      HOST: '127.0.0.1',
+      PORT: '0',
+      ADMIN_HOST: '127.0.0.1',
+      ADMIN_PORT: '0',
+      WORKERS: workers,
+      [variable]: host,
+    })
+    expect(await child.exited()).toBe(78)
+    expect(child.stderr()).toContain(`  ${variable}: ${host} `)
+    expect(child.stderr()).not.toContain('    at ')
   })
 })
 
@@ -217,6 +248,18 @@ describe('a drain', () => {
     expect((forced.cut as { longestMs: number }).longestMs).toBeGreaterThan(0)
   })
 
+  it('is not held up by a request that the admin port was never sent the end of', async () => {
+    const running = await startMain('http://127.0.0.1:9', { DRAIN_TIMEOUT_MS: '60000' })
+    const client = connect(Number(new URL(running.admin).port), '127.0.0.1').on('error', () => undefined)
+    await once(client, 'connect')
+    client.write('GET / HT')
+    // Accepted after it.
+    expect(await status(`${running.admin}/health/live`)).toBe(200)
+    running.child.process.kill('SIGTERM')
+    expect(await running.child.exited()).toBe(0)
+    client.destroy()
+  })
+
   it('is cut at once by a second signal', async () => {
     upstream = await startUpstream((_incoming, outgoing) => {
       outgoing.write('never ends')
@@ -301,6 +344,24 @@ describe('workers', () => {
     expect(fleet.child.lines.filter(({ msg }) => msg === 'drained')).toHaveLength(2)
     for (const pid of pids(fleet.child.lines)) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
   })
+
+  it('that hang count as not ready, and are killed by a second signal', async () => {
+    const fleet = await startWorkers({ DRAIN_TIMEOUT_MS: '600000' })
+    await expect.poll(() => workersReady(fleet.admin), { timeout: 20_000 }).toBe(2)
+    const stopped = pids(fleet.child.lines)
+    for (const pid of stopped) process.kill(pid, 'SIGSTOP')
+    await expect.poll(() => status(`${fleet.admin}/health/ready`), { timeout: 20_000 }).toBe(503)
+    expect(await (await fetch(`${fleet.admin}/health/ready`)).json()).toMatchObject({
+      status: 'unavailable',
+      workersReady: 0,
+      workers: [{ status: 'silent' }, { status: 'silent' }],
+    })
+    fleet.child.process.kill('SIGTERM')
+    await fleet.child.line(({ msg }) => msg === 'workers are draining')
+    fleet.child.process.kill('SIGINT')
+    expect(await fleet.child.exited()).toBe(1)
+    await expect.poll(() => stopped.filter(isAlive), { timeout: 5_000 }).toEqual([])
+  }, 40_000)
 
   it('end with 78 and the variable’s name where their port is in use', async () => {
     upstream = await startUpstream((_incoming, outgoing) => {

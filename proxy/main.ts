@@ -48,14 +48,18 @@ const run = async (settings: ProxySettings): Promise<void> => {
       status,
     })
     await admin.ready()
-    await listen(admin.server, { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT }, 'ADMIN_PORT')
+    await listen(
+      admin.server,
+      { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT },
+      { host: 'ADMIN_HOST', port: 'ADMIN_PORT' },
+    )
     shutdown.opened('admin listener', () => admin?.close())
   }
   health.onChange(() => log.info({ health: health.ready().body }, 'health changed'))
   health.start()
   shutdown.opened('health checks', () => health.stop())
   shutdown.opened('upstream connections', () => upstream.close())
-  await listen(server.http, { host: settings.HOST, port: settings.PORT }, 'PORT')
+  await listen(server.http, { host: settings.HOST, port: settings.PORT }, { host: 'HOST', port: 'PORT' })
   shutdown.opened('traffic listener', () => server.close())
   health.markServing()
   log.info(

@@ -8,8 +8,9 @@ import { Exchange, type ExchangeContext, type ExchangeLimits } from './exchange.
 import { hasToken } from './headers.ts'
 import type { TrafficCounts } from './layers/traffic.ts'
 import { closeGently } from './linger.ts'
+import type { Refusal } from './refusal.ts'
 import { type ParserError, parserRefusal, refuseUnparsed } from './unparsed.ts'
-import type { Upgrades } from './upgrade.ts'
+import { Handshake } from './upgrade.ts'
 
 export interface ServerLimits extends ExchangeLimits {
   /** Of request line and header section together; more is 431. */
@@ -18,6 +19,16 @@ export interface ServerLimits extends ExchangeLimits {
   readonly headersTimeoutMs: number
   /** Above the CDN's own keep-alive, so that it is never we who close a connection that it is about to use. */
   readonly keepAliveTimeoutMs: number
+}
+
+/** A request that was pipelined behind another. */
+interface Waiting {
+  /** Whether its body has come to its end. */
+  isWhole(): boolean
+  /** Begins its exchange, now that it is its turn. */
+  start: () => void
+  /** The same, for one that has turned out broken while it waited. */
+  refuse(refused: Refusal): void
 }
 
 /** How often stalled exchanges are looked for: one timer for all, none for each. */
@@ -30,18 +41,21 @@ export class ProxyServer {
   readonly #log: Logger
   readonly #traffic: TrafficCounts
   readonly #pipeline: Pipeline
-  readonly #upgrades: Upgrades
   readonly #context: ExchangeContext
   readonly #active = new Set<Exchange>()
   /** Connections whose parser has failed: it reports again for each packet that follows. */
   readonly #broken = new WeakSet<Duplex>()
   /** Connections that end with a reply already decided on: what still comes on them is no request to anyone. */
   readonly #ending = new WeakSet<Duplex>()
+  /**
+   * What waits on each connection that has an exchange under way. One at a time, as their replies must go out: a client
+   * that pipelines has no more of the app than any other, and is not read while its requests wait.
+   */
+  readonly #inTurn = new WeakMap<Duplex, Waiting[]>()
   readonly #stallCheck: NodeJS.Timeout
 
-  constructor(pipeline: Pipeline, upgrades: Upgrades, limits: ServerLimits, traffic: TrafficCounts, log: Logger) {
+  constructor(pipeline: Pipeline, limits: ServerLimits, traffic: TrafficCounts, log: Logger) {
     this.#pipeline = pipeline
-    this.#upgrades = upgrades
     this.#traffic = traffic
     this.#log = log
     this.http = createServer({
@@ -64,6 +78,7 @@ export class ProxyServer {
       onFinish: (exchange) => {
         this.#active.delete(exchange)
         this.drain.end(exchange)
+        this.#nextInTurn(exchange.request.socket)
       },
     }
     this.http.on('request', (request, response) => this.#handle(request, response, false))
@@ -103,7 +118,34 @@ export class ProxyServer {
       request.resume()
       return
     }
-    this.#pipeline.handle(this.#begin(new Exchange(this.#context, request, response, expectsContinue)))
+    const { socket } = request
+    const begin = () => this.#begin(new Exchange(this.#context, request, response, expectsContinue))
+    const waiting = this.#inTurn.get(socket)
+    if (waiting === undefined) {
+      this.#inTurn.set(socket, [])
+      this.#pipeline.handle(begin())
+    } else {
+      waiting.push({
+        isWhole: () => request.complete,
+        start: () => this.#pipeline.handle(begin()),
+        refuse: (refused) => {
+          const exchange = begin()
+          exchange.broken = refused
+          this.#pipeline.handle(exchange)
+        },
+      })
+      socket.pause()
+    }
+  }
+
+  /** Takes up the next request that was pipelined on a connection, and reads on once none waits. */
+  #nextInTurn(socket: Socket): void {
+    const waiting = this.#inTurn.get(socket)
+    const next = waiting?.shift()
+    if (next === undefined) this.#inTurn.delete(socket)
+    if (waiting === undefined || socket.destroyed) return
+    if (waiting.length === 0) socket.resume()
+    if (next !== undefined && !this.#isEnding(socket)) next.start()
   }
 
   /** Begins an exchange on a connection that Node has let go of; a reply through it is the connection's last. */
@@ -113,15 +155,18 @@ export class ProxyServer {
     response.assignSocket(socket as Socket)
     socket.on('error', (error) => this.#log.debug({ err: error }, 'detached connection lost'))
     response.once('finish', () => closeGently(socket))
+    socket.on('drain', () => response.emit('drain')) // which Node no longer passes on
     return this.#begin(new Exchange(this.#context, request, response))
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#isEnding(socket)) return
     const exchange = this.#beginDetached(request, socket)
-    const answer = this.#pipeline.admit(exchange)
-    if (answer === undefined) this.#upgrades.handle(exchange, socket, head, this.drain)
-    else exchange.answer(answer)
+    exchange.handshake = new Handshake(socket, head, () => {
+      this.drain.end(exchange)
+      this.drain.beginUpgrade(socket)
+    })
+    this.#pipeline.handle(exchange)
   }
 
   #onClientError(error: ParserError, socket: Duplex): void {
@@ -133,24 +178,28 @@ export class ProxyServer {
       return
     }
     const refused = parserRefusal(error)
-    const exchange = this.#latestExchangeOn(socket)
-    if (exchange === undefined) {
-      refuseUnparsed(socket, refused, this.#log, this.#traffic)
-    } else if (exchange.request.complete) {
-      // It is a pipelined successor that is broken: this reply is still due before the refusal, and may be the last.
-      exchange.response.once('finish', () => {
-        if (socket.writable) refuseUnparsed(socket, refused, this.#log, this.#traffic)
-      })
-    } else {
-      exchange.refuse(refused)
+    const refuseHere = () => refuseUnparsed(socket, refused, this.#log, this.#traffic)
+    const waiting = this.#inTurn.get(socket)
+    const last = waiting?.at(-1)
+    if (waiting !== undefined && last !== undefined) {
+      // What came before the broken bytes is answered first, in order: they are of the last to wait, or behind it.
+      if (last.isWhole()) waiting.push({ isWhole: () => false, start: refuseHere, refuse: refuseHere })
+      else last.start = () => last.refuse(refused)
+      return
     }
+    const exchange = this.#exchangeOn(socket)
+    if (exchange === undefined) refuseHere()
+    else if (exchange.request.complete) {
+      exchange.response.once('finish', () => {
+        if (socket.writable) refuseHere()
+      })
+    } else exchange.refuse(refused)
   }
 
-  /** The exchange begun last on a connection. A search: only a client that breaks the protocol pays for it. */
-  #latestExchangeOn(socket: Duplex): Exchange | undefined {
-    let latest: Exchange | undefined
-    for (const exchange of this.#active) if (exchange.request.socket === socket) latest = exchange
-    return latest
+  /** The exchange under way on a connection. A search: only a client that breaks the protocol pays for it. */
+  #exchangeOn(socket: Duplex): Exchange | undefined {
+    for (const exchange of this.#active) if (exchange.request.socket === socket) return exchange
+    return undefined
   }
 }
 

@@ -45,7 +45,7 @@ export const proxyFields = z.object({
     .transform((workers) => (workers === 'auto' ? availableParallelism() : Number(workers)))
     .describe('Processes that share the traffic port; `auto` is one a CPU.'),
   ACCESS_LOG: choice(['errors', 'all', 'off'], 'errors').describe(
-    '`errors` logs refusals, cut replies and 5xx of the app; `all` logs each exchange; `off` only what never became a request.',
+    '`errors` logs refusals, cut replies, clients that left and 5xx of the app; `all` logs each exchange; `off` only what never became a request.',
   ),
   UPSTREAM_HEALTH_PATH: optionalText('a path that starts with /', /^\/\S*$/).describe(
     'A GET of this path that answers below 500 shows that the app is well; unset, that its port takes connections does.',
@@ -60,6 +60,9 @@ export const proxyFields = z.object({
   UPSTREAM_CONNECT_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe('To connect to the app; then 504.'),
   UPSTREAM_HEADERS_TIMEOUT_MS: durationMs(30_000, { min: 1, max: HOUR_MS }).describe(
     'From the end of the request to the head of the reply; then 504.',
+  ),
+  UPSTREAM_HEADER_LIMIT_BYTES: count(65_536, { min: 1_024, max: 16 * MEBIBYTE }).describe(
+    'Of a reply’s header section; more is 502.',
   ),
   UPSTREAM_IDLE_TIMEOUT_MS: durationMs(120_000, { min: 1, max: 24 * HOUR_MS }).describe(
     'Between two pieces of a reply, while the client reads; then the reply is cut.',

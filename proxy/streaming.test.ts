@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { rawClient } from './testing/raw-client.ts'
 import { eventually, startProxy, type TestProxy } from './testing/start-proxy.ts'
-import { startUpstream, type TestUpstream } from './testing/start-upstream.ts'
+import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 const MEBIBYTE = 1_048_576
 
@@ -198,6 +198,60 @@ describe('interim replies and trailers', () => {
     const reply = await replyTo(get(proxy.origin, { headers: { TE: 'trailers' } }))
     expect(await textOf(reply)).toBe('body')
     expect(reply.rawTrailers).toEqual(['Server-Timing', 'db;dur=53', 'X-Checksum', 'abc'])
+  })
+})
+
+describe('pipelined requests', () => {
+  it('are answered in order, one at a time, whatever their number', async () => {
+    let underWay = 0
+    let most = 0
+    upstream = await startUpstream((incoming, outgoing) => {
+      most = Math.max(most, ++underWay)
+      setImmediate(() => {
+        underWay--
+        outgoing.end(`<${incoming.url}>`)
+      })
+    })
+    proxy = await startProxy(upstream.url)
+    const client = await rawClient(proxy.port)
+    const numbers = Array.from({ length: 2_000 }, (_, index) => index)
+    client.send(numbers.map((number) => `GET /${number} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
+    await eventually('the last reply', () => client.received().includes('</1999>'))
+    expect([...client.received().matchAll(/<\/(\d+)>/g)].map(([, number]) => Number(number))).toEqual(numbers)
+    expect(most).toBe(1)
+    client.socket.destroy()
+  })
+
+  it('with bodies are each whole', async () => {
+    upstream = await startUpstream((incoming, outgoing) => {
+      incoming.pipe(outgoing)
+    })
+    proxy = await startProxy(upstream.url)
+    const client = await rawClient(proxy.port)
+    const body = (number: number) => String(number).padStart(50_000, '.')
+    for (let number = 0; number < 20; number++) {
+      client.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n${body(number)}`)
+    }
+    await eventually('the last reply', () => client.received().includes(body(19)))
+    for (let number = 0; number < 20; number++) expect(client.received()).toContain(body(number))
+    client.socket.destroy()
+  })
+})
+
+describe('a reply that announces trailers', () => {
+  it('passes where none can be sent: HEAD, HTTP/1.0, a length', async () => {
+    upstream = await startRawUpstream((socket) => {
+      socket.on('data', (head: Buffer) => {
+        const fields = 'HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\n'
+        socket.write(head.toString().startsWith('HEAD') ? fields : `${fields}ok`)
+      })
+    })
+    proxy = await startProxy(upstream.url)
+    for (const line of ['HEAD / HTTP/1.1', 'GET / HTTP/1.0', 'GET / HTTP/1.1']) {
+      const client = await rawClient(proxy.port)
+      client.send(`${line}\r\nHost: a\r\nConnection: close\r\n\r\n`)
+      expect(await client.closed()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    }
   })
 })
 

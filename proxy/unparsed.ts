@@ -5,6 +5,7 @@ import type { TrafficCounts } from './layers/traffic.ts'
 import { closeGently } from './linger.ts'
 import { problemReply } from './problem-reply.ts'
 import { type Refusal, refusal } from './refusal.ts'
+import { rawHead } from './reply.ts'
 
 /** What Node's parser or its timers say of bytes that never became a request. */
 export interface ParserError extends Error {
@@ -43,11 +44,8 @@ export const refuseUnparsed = (socket: Duplex, refused: Refusal, log: Logger, tr
   const { requestId, trace } = correlation([])
   const { head, body } = problemReply(refused, requestId)
   head.headers.push('X-Request-ID', requestId, 'traceparent', trace.traceparent)
-  let raw = `HTTP/1.1 ${head.status} ${head.statusText}\r\nDate: ${new Date().toUTCString()}\r\n`
-  for (let index = 0; index < head.headers.length; index += 2) {
-    raw += `${head.headers[index]}: ${head.headers[index + 1]}\r\n`
-  }
-  socket.write(`${raw}\r\n${body}`)
+  head.headers.push('Date', new Date().toUTCString())
+  socket.write(rawHead(head) + body)
   closeGently(socket)
   traffic.count({ kind: 'refused', status: head.status, refusal: refused, durationMs: 0, bodyBytes: body.length })
   log[refused.text.logLevel](

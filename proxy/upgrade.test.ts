@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { rawClient } from './testing/raw-client.ts'
@@ -181,6 +182,87 @@ describe('a WebSocket', () => {
     client.send('GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
     expect(await client.closed()).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
     expect(upstream.connections()).toBe(0)
+  })
+})
+
+describe('a WebSocket handshake', () => {
+  const HANDSHAKE = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+  const startHanging = () =>
+    startRawUpstream((socket) => {
+      socket.on('data', () => undefined)
+    })
+
+  it('whose client resets the connection costs nobody else anything, at any moment', async () => {
+    upstream = await startWebSockets(echo)
+    proxy = await startProxy(upstream.url)
+    for (let round = 0; round < 40; round++) {
+      const client = await rawClient(proxy.port)
+      client.send(HANDSHAKE)
+      if (round % 2 === 1) await new Promise((resolve) => setTimeout(resolve, round / 8))
+      client.socket.resetAndDestroy()
+    }
+    const established = await open()
+    ;(established as unknown as { _socket: Socket })._socket.resetAndDestroy()
+    const other = await open()
+    other.send('still here')
+    expect(String(await message(other))).toBe('still here')
+    other.close()
+    await eventually('nothing is left at the app', () => upstream.sockets.size === 0)
+  })
+
+  it('that the app does not answer is a 504', async () => {
+    upstream = await startHanging()
+    proxy = await startProxy(upstream.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '300' })
+    const client = await rawClient(proxy.port)
+    client.send(HANDSHAKE)
+    expect(await client.closed()).toMatch(/^HTTP\/1\.1 504 Gateway Timeout\r\n/)
+  })
+
+  it('is given up when its client leaves before the app has answered', async () => {
+    upstream = await startHanging()
+    proxy = await startProxy(upstream.url)
+    const client = await rawClient(proxy.port)
+    client.send(HANDSHAKE)
+    await eventually('the app has it', () => upstream.sockets.size === 1)
+    client.socket.end()
+    await eventually('the app is rid of it', () => upstream.sockets.size === 0)
+    expect(await proxy.line((line) => line.outcome === 'client-abort')).toMatchObject({ status: 499 })
+  })
+
+  it('answered with an ordinary reply holds the app back while the client does not read, and is cut in the end', async () => {
+    let written = 0
+    upstream = await startUpstream(
+      (_incoming, outgoing) => {
+        outgoing.end()
+      },
+      (server) => {
+        server.on('upgrade', (_request, socket) => {
+          socket.on('error', () => socket.destroy())
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n')
+          const piece = Buffer.alloc(65_536)
+          const write = () => {
+            while (!socket.destroyed && written < 1_000_000_000) {
+              written += piece.length
+              if (!socket.write(piece)) {
+                socket.once('drain', write)
+                return
+              }
+            }
+          }
+          write()
+        })
+      },
+    )
+    proxy = await startProxy(upstream.url, { CLIENT_IDLE_TIMEOUT_MS: '500' })
+    const client = await rawClient(proxy.port)
+    client.socket.pause()
+    client.send(HANDSHAKE)
+    expect(await proxy.line((line) => line.outcome === 'cut')).toMatchObject({
+      status: 200,
+      refusal: 'request-timeout',
+    })
+    expect(written).toBeLessThan(64 * 1_048_576)
+    client.socket.destroy()
   })
 })
 

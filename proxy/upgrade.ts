@@ -1,71 +1,68 @@
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { createProxyServer, type ProxyServer } from 'http-proxy-3'
-import type { HttpDrain } from '#shared/http-drain.ts'
-import type { Exchange } from './exchange.ts'
-import { replyHeaders } from './headers.ts'
-import { upstreamRefusal } from './upstream-error.ts'
-import type { UpstreamAddress } from './upstream-url.ts'
+import { type ReplyHead, rawHead } from './reply.ts'
 
-/** WebSocket handshakes and the connections that come of them, by http-proxy-3. */
-export class Upgrades {
-  readonly #proxy: ProxyServer
+/** What a client may say before the app has agreed to switch protocols; past it, it is not read until then. */
+const EARLY_BYTES_LIMIT = 65_536
+/** A connection of which one side has ended may last this much longer. */
+const HALF_CLOSED_MS = 10_000
 
-  constructor(address: UpstreamAddress, connectTimeoutMs: number) {
-    const target =
-      address.socketPath === undefined
-        ? address.origin
-        : { socketPath: address.socketPath, protocol: 'http:', host: 'localhost' }
-    this.#proxy = createProxyServer({
-      target: target as string,
-      ws: true,
-      xfwd: false,
-      connectTimeout: connectTimeoutMs,
-    })
+/**
+ * The client's side of a WebSocket handshake: what it says early is kept for the app, and reading it is how we notice
+ * that it has gone. Once the app has agreed, the two connections are joined and are no longer HTTP.
+ */
+export class Handshake {
+  readonly #socket: Duplex
+  readonly #early: Buffer[] = []
+  readonly #onJoined: () => void
+  #earlyBytes = 0
+
+  /** @param head bytes that came behind the request; @param onJoined called as the connections are joined */
+  constructor(socket: Duplex, head: Buffer, onJoined: () => void) {
+    this.#socket = socket
+    this.#onJoined = onJoined
+    this.#onData(head)
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
   }
 
-  handle(exchange: Exchange, socket: Duplex, head: Buffer, drain: HttpDrain): void {
-    const { request } = exchange
-    request.url = exchange.target?.pathAndQuery ?? '/'
-    request.headers = handshakeHeaders(exchange)
-    // http-proxy-3 has no hook on the reply's head: its request is caught as it is made, and heard before its own
-    // listeners are added.
-    this.#proxy.once('proxyReqWs', (proxyRequest: ClientRequest) => {
-      exchange.upstream = { abort: () => proxyRequest.destroy(), resume: () => undefined }
-      proxyRequest.once('upgrade', (reply: IncomingMessage, upstreamSocket: Duplex) => {
-        const headers = replyHeaders(reply.rawHeaders, 101)
-        headers.push('Connection', 'Upgrade', 'Upgrade', reply.headers.upgrade ?? 'websocket')
-        const switching = { status: 101, statusText: 'Switching Protocols', headers }
-        exchange.upgrade(switching)
-        exchange.upstream = undefined
-        reply.headers = asObject(switching.headers)
-        drain.end(exchange)
-        drain.beginUpgrade(socket)
-        // A peer that is cut, rather than closed in good order, must take the other one with it.
-        socket.once('close', () => upstreamSocket.destroy())
-      })
-      proxyRequest.once('response', (reply: IncomingMessage) => {
-        const status = reply.statusCode ?? 502
-        const refused = { status, statusText: '', headers: replyHeaders(reply.rawHeaders, status) }
-        exchange.upgrade(refused)
-        reply.headers = asObject([...refused.headers, 'Connection', 'close'])
-      })
-    })
-    this.#proxy.ws(request, socket, head, {}, (error) => exchange.refuse(upstreamRefusal(error)))
+  /** Sends the app's 101 to the client and joins the two connections. */
+  join(head: ReplyHead, upstream: Duplex): void {
+    const client = this.#socket
+    client.off('data', this.#onData)
+    client.off('end', this.#onEnd)
+    this.#onJoined()
+    client.write(rawHead(head), 'latin1')
+    for (const chunk of this.#early) upstream.write(chunk)
+    tie(client, upstream)
+    tie(upstream, client)
+    client.pipe(upstream)
+    upstream.pipe(client)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (chunk.length === 0) return
+    this.#early.push(chunk)
+    this.#earlyBytes += chunk.length
+    if (this.#earlyBytes > EARLY_BYTES_LIMIT) this.#socket.pause()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#socket.destroy()
   }
 }
 
-const handshakeHeaders = (exchange: Exchange): IncomingHttpHeaders =>
-  asObject([...exchange.upstreamHeaders(), 'Connection', 'Upgrade', 'Upgrade', 'websocket'])
-
-/** Fields that came several times stay several: an array of values. */
-const asObject = (headers: readonly string[]): IncomingHttpHeaders => {
-  const object: Record<string, string | string[]> = {}
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = (headers[index] as string).toLowerCase()
-    const value = headers[index + 1] as string
-    const present = object[name]
-    object[name] = present === undefined ? value : Array.isArray(present) ? [...present, value] : [present, value]
-  }
-  return object
+/** What `pipe` leaves undone: a side that is cut takes the other with it, and one that has ended does not wait for ever. */
+const tie = (from: Duplex, to: Duplex): void => {
+  from.on('error', () => to.destroy())
+  from.once('end', () => {
+    const expiry = setTimeout(() => {
+      from.destroy()
+      to.destroy()
+    }, HALF_CLOSED_MS)
+    expiry.unref()
+    to.once('close', () => clearTimeout(expiry))
+  })
+  from.once('close', () => {
+    if (!from.readableEnded) to.destroy()
+  })
 }

@@ -9,6 +9,7 @@ it.each([
   ['https://app.example:443', 'https://app.example', undefined],
   ['http://[::1]:3000', 'http://[::1]:3000', undefined],
   ['unix:/run/app.sock', 'http://localhost', '/run/app.sock'],
+  [`unix:/${'a'.repeat(102)}`, 'http://localhost', `/${'a'.repeat(102)}`],
 ])('%s is understood', (text, origin, socketPath) => {
   expect(upstreamAddress(text)).toEqual({ origin, socketPath })
 })
@@ -27,6 +28,9 @@ it.each([
   ['http://app.example/#a', 'remove "/#a"'],
   ['unix:app.sock', 'an absolute path after unix:'],
   ['unix:', 'an absolute path after unix:'],
+  [`unix:/${'a'.repeat(103)}`, 'at most 103 bytes after unix:'],
+  ['http://app.example:0', 'nothing can be reached on port 0'],
+  ['https://[::1]:0', 'nothing can be reached on port 0'],
 ])('%s is refused in words that say what to change', (text, words) => {
   expect(() => upstreamAddress(text)).toThrow(words)
 })

@@ -16,12 +16,17 @@ const BACK_OFF_MS = { first: 200, longest: 10_000 }
 const SOUND_AFTER_MS = 30_000
 /** What workers get beyond their own drain timeout before they are killed. */
 const KILL_GRACE_MS = 2_000
+/** What workers get to cut what is in flight, on a second signal, before they are killed. */
+const FORCE_GRACE_MS = 500
+/** Workers report every second: one that has been silent for this long hangs. */
+const REPORT_EXPIRES_MS = 5_000
 
 /**
  * Cluster mode: the primary takes no traffic. It runs the workers, answers the admin port for them all, restarts one
  * that crashes, and drains them together.
  *
  *     running ──signal──▶ draining ──all have exited──▶ exit with the worst of their codes
+ *                             └──second signal, or DRAIN_TIMEOUT_MS──▶ those that live on are killed (exit 1)
  */
 export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const instance = instanceIdentity('proxy', version, settings.SIDEGATE_INSTANCE_ID)
@@ -38,16 +43,24 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   await admin.ready()
-  await listen(admin.server, { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT }, 'ADMIN_PORT')
+  await listen(
+    admin.server,
+    { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT },
+    { host: 'ADMIN_HOST', port: 'ADMIN_PORT' },
+  )
   workers.start()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => workers.onSignal(signal))
   log.info({ workers: settings.WORKERS, admin: admin.server.address() }, 'proxy runs workers')
 }
 
+interface DatedReport extends WorkerReport {
+  readonly receivedAtMs: number
+}
+
 class Workers implements HealthAnswers {
   readonly #settings: ProxySettings
   readonly #log: Logger
-  readonly #reports = new Map<number, WorkerReport>()
+  readonly #reports = new Map<number, DatedReport>()
   readonly #startedAtMs = new Map<number, number>()
   #crashesInARow = 0
   #isDraining = false
@@ -61,7 +74,7 @@ class Workers implements HealthAnswers {
 
   start(): void {
     cluster.on('message', (worker, message) => {
-      if (isWorkerReport(message)) this.#reports.set(worker.id, message)
+      if (isWorkerReport(message)) this.#reports.set(worker.id, { ...message, receivedAtMs: performance.now() })
     })
     cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal))
     for (let number = 0; number < this.#settings.WORKERS; number++) this.#fork()
@@ -70,16 +83,17 @@ class Workers implements HealthAnswers {
   onSignal(signal: string): void {
     if (this.#isDraining) {
       this.#order({ type: 'force', reason: `second signal, ${signal}` })
+      this.#killAfter(FORCE_GRACE_MS, 'workers outlived a second signal: killing them')
       return
     }
     this.#isDraining = true
+    this.#log.info({ reason: signal }, 'workers are draining')
     this.#order({ type: 'drain', reason: signal })
     this.#exitWhenAlone()
-    setTimeout(() => {
-      this.#log.error('workers outlived their drain timeout: killing them')
-      for (const worker of this.#alive()) worker.process.kill('SIGKILL')
-      process.exit(1)
-    }, this.#settings.DRAIN_TIMEOUT_MS + KILL_GRACE_MS).unref()
+    this.#killAfter(
+      this.#settings.DRAIN_TIMEOUT_MS + KILL_GRACE_MS,
+      'workers outlived their drain timeout: killing them',
+    )
   }
 
   /** Ready while one worker is: the others' share of the traffic goes to it. */
@@ -90,14 +104,20 @@ class Workers implements HealthAnswers {
       case '/health/ready':
       case '/health': {
         const reports = [...this.#reports.values()]
-        const ready = this.#isDraining ? [] : reports.filter((report) => report.ready.status === 200)
+        const ready = this.#isDraining
+          ? []
+          : reports.filter((report) => report.ready.status === 200 && !isSilent(report))
         return {
           status: ready.length > 0 ? 200 : 503,
           body: {
             status: ready.length === 0 ? 'unavailable' : ready.length < this.#settings.WORKERS ? 'degraded' : 'ok',
             workersReady: ready.length,
             workersWanted: this.#settings.WORKERS,
-            workers: reports.map((report) => (path === '/health' ? report.health.body : report.ready.body)),
+            workers: reports.map((report) =>
+              isSilent(report)
+                ? { instance: report.instance, status: 'silent', sinceMs: ageMs(report) }
+                : (path === '/health' ? report.health : report.ready).body,
+            ),
           },
         }
       }
@@ -107,7 +127,11 @@ class Workers implements HealthAnswers {
   }
 
   statuses(): readonly unknown[] {
-    return [...this.#reports.values()].map((report) => ({ instance: report.instance, ...report.status }))
+    return [...this.#reports.values()].map((report) => ({
+      instance: report.instance,
+      reportAgeMs: ageMs(report),
+      ...report.status,
+    }))
   }
 
   #fork(): void {
@@ -140,7 +164,16 @@ class Workers implements HealthAnswers {
   }
 
   #order(order: PrimaryOrder): void {
-    for (const worker of this.#alive()) worker.send(order)
+    for (const worker of this.#alive()) if (worker.isConnected()) worker.send(order)
+  }
+
+  #killAfter(delayMs: number, message: string): void {
+    setTimeout(() => {
+      const workers = this.#alive()
+      this.#log.error({ workers: workers.map(({ id }) => id) }, message)
+      for (const worker of workers) worker.process.kill('SIGKILL')
+      process.exit(1)
+    }, delayMs).unref()
   }
 
   #alive(): Worker[] {
@@ -153,6 +186,10 @@ class Workers implements HealthAnswers {
     process.exit(this.#worstExit)
   }
 }
+
+const ageMs = (report: DatedReport): number => Math.round(performance.now() - report.receivedAtMs)
+
+const isSilent = (report: DatedReport): boolean => ageMs(report) > REPORT_EXPIRES_MS
 
 /** @param crashesInARow from 1; a worker that lived long resets it */
 const restartDelayMs = (crashesInARow: number): number =>

@@ -214,6 +214,14 @@ describe('what is not valid is refused, each field by its name', () => {
     expect(faults(reply.body)).toEqual(expected)
   })
 
+  test('past the twentieth are counted, and no more than that', async () => {
+    const unknown = Object.fromEntries(Array.from({ length: 2_000 }, (_, number) => [`key${number}`, 1]))
+    const reply = await call('POST', '/listings', { ...BICYCLE, ...unknown })
+    expect(reply.status).toBe(400)
+    expect(reply.body.errors).toHaveLength(20)
+    expect(reply.body.detail).toBe('The request is not valid: see errors, the first 20 of 2000.')
+  })
+
   test('in the path', async () => {
     const reply = await call('GET', '/listings/17')
     expect(reply.status).toBe(400)

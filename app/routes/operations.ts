@@ -4,21 +4,21 @@ import type { Health, HealthReply } from '#shared/health.ts'
 import { ProblemError } from '../problem-error.ts'
 
 /**
- * | | |
+ * | not through the edge, any of them | |
  * |---|---|
  * | `GET /health/live`  | the process runs |
  * | `GET /health/ready` | it may be sent traffic |
- * | `GET /health`       | each dependency; not through the edge |
- * | `GET /metrics`      | for Prometheus; not through the edge |
+ * | `GET /health`       | each dependency |
+ * | `GET /metrics`      | for Prometheus |
  */
 export const operationRoutes =
   (health: Health, registry: Registry): FastifyPluginCallback =>
   (app, _options, done) => {
-    const schema = { hide: true }
-    app.get('/health/live', { schema }, (_request, reply) => answer(reply, health.live()))
-    app.get('/health/ready', { schema }, (_request, reply) => answer(reply, health.ready()))
-    app.get('/health', { schema, onRequest: refuseFromEdge }, (_request, reply) => answer(reply, health.report()))
-    app.get('/metrics', { schema, onRequest: refuseFromEdge }, async (_request, reply) => {
+    const hidden = { schema: { hide: true }, onRequest: refuseFromEdge }
+    app.get('/health/live', hidden, (_request, reply) => answer(reply, health.live()))
+    app.get('/health/ready', hidden, (_request, reply) => answer(reply, health.ready()))
+    app.get('/health', hidden, (_request, reply) => answer(reply, health.report()))
+    app.get('/metrics', hidden, async (_request, reply) => {
       reply.header('Cache-Control', 'no-store').type(registry.contentType)
       return registry.metrics()
     })
@@ -28,7 +28,7 @@ export const operationRoutes =
 const answer = (reply: FastifyReply, { status, body }: HealthReply): FastifyReply =>
   reply.code(status).header('Cache-Control', 'no-store').send(body)
 
-/** What shows the inside is not for the public: a request with `X-Forwarded-For` came through the proxy. */
+/** What shows the inside, an instance's ID even, is not for the public. With `X-Forwarded-For` it came by the proxy. */
 const refuseFromEdge = (request: FastifyRequest, _reply: FastifyReply, done: (error?: Error) => void): void =>
   done(request.headers['x-forwarded-for'] === undefined ? undefined : nothingHere())
 

@@ -1,4 +1,5 @@
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, LogController } from 'fastify'
+import { closeEveryConnection } from '#shared/close-connections.ts'
 import { isRequestId, mintRequestId } from '#shared/correlation.ts'
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
@@ -36,6 +37,8 @@ export const adminServer = (parts: AdminParts): FastifyInstance => {
   admin.addHook('onSend', async (request, reply) => {
     reply.header('X-Request-ID', request.id).header('Cache-Control', 'no-store')
   })
+
+  closeEveryConnection(admin)
 
   for (const path of ['/health/live', '/health/ready', '/health']) {
     admin.get(path, (_request, reply) => {

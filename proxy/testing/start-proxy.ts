@@ -55,7 +55,7 @@ export const startProxy = async (
   })
   const instance = instanceIdentity('proxy', '0.0.0-test')
   const proxy = buildProxy(settings, instance, createLogger(settings, instance, written))
-  await listen(proxy.server.http, { host: settings.HOST, port: 0 }, 'PORT')
+  await listen(proxy.server.http, { host: settings.HOST, port: 0 }, { host: 'HOST', port: 'PORT' })
   const { port } = proxy.server.http.address() as AddressInfo
   return {
     ...proxy,
