@@ -51,6 +51,7 @@ export class Upstream {
       headersTimeout: limits.headersTimeoutMs,
       bodyTimeout: limits.bodyIdleTimeoutMs,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
+      keepAliveMaxTimeout: limits.keepAliveTimeoutMs, // or the app's own hint would stretch it
       maxHeaderSize: limits.headerBytes,
       allowH2: false,
       connect: (to, callback) =>

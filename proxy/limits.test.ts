@@ -322,3 +322,30 @@ describe('a client that leaves its reply unread is cut', () => {
     expect(onlyReply(await client.closed())).toMatchObject({ status: 200, isWhole: true })
   })
 })
+
+describe('a client that pipelines without end and reads nothing', () => {
+  it('is not read while its requests wait', async () => {
+    const upstream = await startUpstream((request, response) => {
+      request.resume()
+      response.on('error', () => response.destroy())
+    })
+    // A socket that is not read does not tell that its client has left: the app's time limit ends what is under way.
+    const proxy = await startProxy(upstream.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '300' })
+    opened.push(upstream, proxy)
+    const client = await rawClient(proxy.port)
+    client.socket.pause()
+    const sockets: Socket[] = []
+    proxy.server.http.on('request', (request) => sockets.push(request.socket))
+    const requests = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(400_000)
+    client.send(requests)
+    let before = -1
+    await eventually('the proxy has stopped reading', () => {
+      const now = sockets[0]?.bytesRead ?? 0
+      const isStill = now > 0 && now === before
+      before = now
+      return isStill
+    })
+    expect(before).toBeLessThan(requests.length / 10)
+    client.socket.destroy()
+  })
+})

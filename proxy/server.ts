@@ -134,7 +134,7 @@ export class ProxyServer {
           this.#pipeline.handle(exchange)
         },
       })
-      socket.pause()
+      this.#holdWhileSomeWait(socket)
     }
   }
 
@@ -145,7 +145,16 @@ export class ProxyServer {
     if (next === undefined) this.#inTurn.delete(socket)
     if (waiting === undefined || socket.destroyed) return
     if (waiting.length === 0) socket.resume()
+    else this.#holdWhileSomeWait(socket)
     if (next !== undefined && !this.#isEnding(socket)) next.start()
+  }
+
+  /** Stops reading a connection. A tick later: Node's parser resumes it at the end of each request that it has read. */
+  #holdWhileSomeWait(socket: Socket): void {
+    process.nextTick(() => {
+      const waiting = this.#inTurn.get(socket)
+      if (waiting !== undefined && waiting.length > 0) socket.pause()
+    })
   }
 
   /** Begins an exchange on a connection that Node has let go of; a reply through it is the connection's last. */

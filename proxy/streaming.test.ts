@@ -224,6 +224,7 @@ describe('pipelined requests', () => {
 
   it('with bodies are each whole', async () => {
     upstream = await startUpstream((incoming, outgoing) => {
+      outgoing.writeHead(200, { 'Content-Length': incoming.headers['content-length'] })
       incoming.pipe(outgoing)
     })
     proxy = await startProxy(upstream.url)
