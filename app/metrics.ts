@@ -11,7 +11,7 @@ export interface AppMetrics {
 /** What `/metrics` shows, each sample labelled with the instance. */
 export const createMetrics = (instance: Instance): AppMetrics => {
   const registry = new Registry()
-  registry.setDefaultLabels({ instance: instance.id })
+  registry.setDefaultLabels({ instance_id: instance.id, process: instance.process })
   collectDefaultMetrics({ register: registry })
   const requestSeconds = new Histogram({
     name: 'sidegate_app_request_duration_seconds',

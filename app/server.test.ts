@@ -178,7 +178,7 @@ describe('health and metrics', () => {
   test('metrics carry the instance, and count what each server answered', async () => {
     await fetch(`${app.url}/listings`)
     const metrics = await (await fetch(`${app.url}/metrics`)).text()
-    expect(metrics).toMatch(/^process_cpu_seconds_total\{instance="app-.+"\} /m)
+    expect(metrics).toMatch(/^process_cpu_seconds_total\{instance_id="app-.+",process="app"\} /m)
     expect(metrics).toMatch(/^sidegate_app_database_calls_total\{.*served_by="primary".*outcome="answered".*\} [1-9]/m)
     expect(metrics).toMatch(/^sidegate_app_request_duration_seconds_count\{.*route="\/listings",status="200"\} [1-9]/m)
   })
