@@ -31,7 +31,7 @@ shutdown.onAnnounce(() => health.markDraining())
 
 const app = await buildServer({ log, version: instance.version, database, health, metrics })
 shutdown.opened('http', () => app.close())
-shutdown.drains('http', new HttpDrain(app.server).trackByEvents())
+shutdown.drains('http', new HttpDrain(app.server))
 
 // Listening comes before migrating: a probe for liveness must not end a process that waits for a long migration.
 try {

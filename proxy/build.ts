@@ -2,11 +2,12 @@ import { Health } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
 import { Upstream } from './forward.ts'
+import type { Layer } from './layer.ts'
 import { TrafficCounts } from './layers/traffic.ts'
-import { edge } from './pipeline.ts'
+import { edge, edgeLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
-import { upstreamCheck } from './upstream-probe.ts'
+import { upstreamCheck } from './upstream/probe.ts'
 
 /** The parts of one proxy process, put together and not yet listening. */
 export interface ProxyParts {
@@ -16,7 +17,13 @@ export interface ProxyParts {
   readonly server: ProxyServer
 }
 
-export const buildProxy = (settings: ProxySettings, instance: Instance, log: Logger): ProxyParts => {
+/** @param choose which of the layers run: all of them, but for the benchmark, which shows what each costs */
+export const buildProxy = (
+  settings: ProxySettings,
+  instance: Instance,
+  log: Logger,
+  choose: (layers: readonly Layer[]) => readonly Layer[] = (layers) => layers,
+): ProxyParts => {
   const health = new Health(instance, [upstreamCheck(settings.UPSTREAM_URL, settings.UPSTREAM_HEALTH_PATH)])
   const traffic = new TrafficCounts()
   const upstream = new Upstream(settings.UPSTREAM_URL, {
@@ -29,7 +36,8 @@ export const buildProxy = (settings: ProxySettings, instance: Instance, log: Log
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
-  const pipeline = edge({ log, accessLog: settings.ACCESS_LOG, traffic, health }, upstream.forward)
+  const layers = choose(edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, health }))
+  const pipeline = edge(layers, upstream.forward, log)
   const server = new ProxyServer(
     pipeline,
     {

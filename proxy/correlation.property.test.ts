@@ -64,7 +64,7 @@ const endings: readonly Ending[] = [
   { status: 502, requestLine: 'POST /reset HTTP/1.1' },
   { status: 504, requestLine: 'GET /hang HTTP/1.1' },
   { status: 400, requestLine: 'GET /200 HTTP/1.1', fields: 'A : b\r\n', isUnparsed: true },
-  { status: 400, requestLine: 'NONE /200 HTTP/1.1', isUnparsed: true },
+  { status: 400, requestLine: 'GET /200 HTTP/1.2', isUnparsed: true },
   { status: 431, requestLine: 'GET /200 HTTP/1.1', fields: `A: ${'b'.repeat(40_000)}\r\n`, isUnparsed: true },
 ]
 

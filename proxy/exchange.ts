@@ -1,15 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { ClientConnection } from './client/connection.ts'
 import type { Pipeline } from './compose.ts'
-import { peerAddress } from './facts/client-address.ts'
 import { type Correlation, correlation } from './facts/correlation.ts'
-import { fieldValue, requestHeaders } from './headers.ts'
-import { lingerOnClose } from './linger.ts'
+import { expectsContinue, fieldValue, isPersistent, requestHeaders } from './headers.ts'
+import { MalformedMessage } from './http1/malformed.ts'
+import type { RequestStart } from './http1/request-reader.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
-import { type Reply, type ReplyHead, removeHeader, setHeader } from './reply.ts'
-import type { Handshake } from './upgrade.ts'
-import { requestTarget, type Target } from './well-formed.ts'
+import { type Reply, type ReplyHead, setHeader } from './reply.ts'
+import { join } from './upgrade.ts'
+import { isWebSocketHandshake, requestTarget, type Target } from './well-formed.ts'
 
 /** What one exchange may take. */
 export interface ExchangeLimits {
@@ -19,14 +19,12 @@ export interface ExchangeLimits {
   readonly uploadIdleMs: number
   /** The longest a client may leave the reply unread. */
   readonly downloadIdleMs: number
-  /** How much of a request body is read and dropped after its reply, to keep the connection. */
-  readonly unreadBodyBytes: number
 }
 
 /** The upstream's side of an exchange, as far as the client's side must know it. */
 export interface UpstreamCall {
   /** The client is gone, or has been answered: what is still under way upstream is in vain. */
-  abort(reason: string): void
+  abort(): void
   /** The client reads again. */
   resume(): void
 }
@@ -37,18 +35,15 @@ export interface ExchangeContext {
   readonly limits: ExchangeLimits
   /** Whether replies must end their connection, as the process is draining. */
   readonly isClosing: () => boolean
-  /** The reply now begun ends its connection. */
-  readonly onLastReply: (connection: Duplex) => void
-  readonly onFinish: (exchange: Exchange) => void
 }
 
 /**
  * One request with its reply. Its facts are computed first and never change; then the reply is sent through it, by
- * whoever makes it. `finish` fires exactly once, after the reply's last byte or the abort.
+ * whoever makes it. The layers hear of its end exactly once, after the reply's last byte or the abort.
  */
 export class Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly request: RequestStart
+  readonly client: ClientConnection
   readonly limits: ExchangeLimits
   readonly startedAtMs = performance.now()
   readonly method: string
@@ -61,16 +56,12 @@ export class Exchange {
   readonly hasBody: boolean
   /** Whether the client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
+  /** Whether the client asks for a WebSocket. */
+  readonly isHandshake: boolean
 
   /** How many layers have admitted this exchange. Belongs to the pipeline. */
   depth = 0
   upstream: UpstreamCall | undefined
-  /** Whether the connection has left HTTP; its end is then the end of the exchange. */
-  isUpgraded = false
-  /** What the parser has found wrong with this request while it waited for its turn. */
-  broken: Refusal | undefined
-  /** Set where the client asks for a WebSocket. */
-  handshake: Handshake | undefined
   /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
   uploadStalledSinceMs = 0
 
@@ -83,27 +74,28 @@ export class Exchange {
   #refusal: Refusal | undefined
   #isOwn = false
   #isCut = false
+  #isUpgraded = false
   #isFinished = false
 
-  constructor(context: ExchangeContext, request: IncomingMessage, response: ServerResponse, expectsContinue = false) {
+  constructor(context: ExchangeContext, request: RequestStart, client: ClientConnection) {
     this.#context = context
     this.limits = context.limits
     this.request = request
-    this.response = response
-    this.expectsContinue = expectsContinue
-    const { rawHeaders } = request
-    const rawTarget = request.url as string
-    this.method = request.method as string
-    this.target = requestTarget(this.method, rawTarget, fieldValue(rawHeaders, 'host') ?? '')
-    this.path = pathOf(this.target?.pathAndQuery ?? withoutCredentials(rawTarget))
+    this.client = client
+    const { rawHeaders, framing } = request
+    this.method = request.method
+    this.target = requestTarget(this.method, request.target, fieldValue(rawHeaders, 'host') ?? '')
+    this.path = pathOf(this.target?.pathAndQuery ?? withoutCredentials(request.target))
     this.correlation = correlation(rawHeaders)
-    this.clientAddress = peerAddress(request.socket.remoteAddress)
-    this.hasBody = announcesBody(request)
-    response.on('close', () => this.#finish())
+    this.clientAddress = client.peerAddress
+    this.hasBody = !(framing instanceof MalformedMessage) && (framing.isChunked || (framing.length ?? 0) > 0)
+    this.expectsContinue = this.hasBody && expectsContinue(request)
+    this.isHandshake = isWebSocketHandshake(request)
   }
 
+  /** Whether a byte of the reply has gone out, so that it cannot be another one any more. */
   get isHeadSent(): boolean {
-    return this.response.headersSent
+    return this.client.writer.hasLeft
   }
 
   get isFinished(): boolean {
@@ -125,55 +117,55 @@ export class Exchange {
 
   /** A `1xx` of the app. `100` is ours to send, and HTTP/1.0 knows none. */
   sendInformational(status: number, headers: string[]): void {
-    if (this.isHeadSent || status === 100 || status === 101 || this.request.httpVersionMinor === 0) return
-    this.response.writeInformation(status, headers)
+    if (this.client.writer.hasHead || status === 100 || this.request.httpVersionMinor === 0) return
+    this.client.writer.informational(status, headers)
   }
 
   /** Asks the client for the body that it holds back. */
   sendContinue(): void {
-    if (this.expectsContinue && !this.isHeadSent) this.response.writeContinue()
+    if (this.expectsContinue && !this.client.writer.hasHead) this.client.writer.informational(100, [])
   }
 
   /** Sends the head of the app's reply, after the layers have seen it. */
   sendHead(head: ReplyHead): void {
+    if (this.#isAnswered()) return
     const failed = this.#context.pipeline.onReply(this, head)
-    if (failed !== undefined) {
-      this.refuse(failed)
-      return
-    }
-    this.#writeHead(head)
-    // Node holds the head back for the first piece of the body. Most often that is here within this turn of the loop
-    // and they go out together; where it is not, as with events yet to come, the head must not wait for it.
-    process.nextTick(flushHead, this.response)
+    if (failed === undefined) this.#writeHead(head)
+    else this.refuse(failed)
   }
 
-  /** The app has agreed to switch protocols: joins the client's connection to its own. */
-  switchProtocols(head: ReplyHead, upstream: Duplex): void {
-    this.isUpgraded = true
-    this.upstream = undefined
-    this.#status = head.status
-    this.#refusal = this.#context.pipeline.onReply(this, head)
-    this.handshake?.join(head, upstream)
-  }
-
-  /** @returns false when the client reads slower than the app sends; `resume` of the upstream call follows. */
-  sendChunk(chunk: Buffer): boolean {
-    this.#bodyBytes += chunk.length
-    if (this.response.write(chunk)) return true
-    if (this.#downloadStalledSinceMs === 0) {
-      this.response.once('drain', () => {
-        this.#downloadStalledSinceMs = 0
-        this.upstream?.resume()
-      })
-    }
+  /**
+   * @param isStable whether the bytes stay as they are until `resume` of the upstream call; else they do for this call
+   * @returns false when the client reads slower than the app sends; `resume` follows.
+   */
+  sendChunk(bytes: Buffer, isStable: boolean): boolean {
+    if (this.#isAnswered()) return true
+    this.#bodyBytes += bytes.length
+    if (this.client.writer.body(bytes, isStable)) return true
     this.#downloadStalledSinceMs = performance.now()
     return false
   }
 
+  /** What has been sent so far goes out: nothing more is here at the moment. */
+  flush(): void {
+    if (!this.#isFinished) this.client.writer.flush()
+  }
+
   /** Ends the app's reply. */
-  end(trailers: [string, string][]): void {
-    if (trailers.length > 0) this.response.addTrailers(trailers)
-    this.#end()
+  end(trailers: readonly string[]): void {
+    if (this.#isAnswered()) return
+    this.#downloadStalledSinceMs = 0
+    this.client.writer.end(trailers)
+  }
+
+  /** The app has agreed to switch protocols: joins the client's connection to its own. */
+  switchProtocols(head: ReplyHead, upstream: Duplex): void {
+    this.#isUpgraded = true
+    this.upstream = undefined
+    this.#status = head.status
+    this.#refusal = this.#context.pipeline.onReply(this, head)
+    const { socket, early } = this.client.handOver()
+    join(socket, early, head, upstream)
   }
 
   /** Answers with what a layer decided. */
@@ -184,23 +176,43 @@ export class Exchange {
 
   /** Answers with the reply that the layers make of a refusal, or cuts the reply that has begun. */
   refuse(refused: Refusal): void {
-    if (this.#isFinished || this.#refusal !== undefined || this.response.writableEnded) return
+    if (this.#isAnswered()) return
     this.#refusal = refused
-    this.upstream?.abort(refused.kind)
+    this.upstream?.abort()
     if (this.isHeadSent) {
       // The status has gone out: only a broken connection can tell the client that the reply is not whole.
       this.#isCut = true
-      this.response.destroy()
+      this.client.destroy()
       return
     }
+    this.client.writer.takeBack()
+    this.#bodyBytes = 0
     this.#sendOwn(this.#context.pipeline.recover(this, refused))
+  }
+
+  /** The client reads again. */
+  onDrain(): void {
+    if (this.#downloadStalledSinceMs === 0) return
+    this.#downloadStalledSinceMs = 0
+    this.upstream?.resume()
+  }
+
+  /** The reply's last byte has gone out. */
+  onSent(): void {
+    this.#finish(true)
+  }
+
+  /** The connection is gone. */
+  onGone(): void {
+    this.upstream?.abort()
+    this.#finish(this.#isUpgraded)
   }
 
   /**
    * Refuses or cuts what the client has stalled for too long; called every so often, with the monotonic time.
    */
   checkStalls(nowMs: number): void {
-    if (this.response.writableEnded) this.#checkTail(nowMs)
+    if (this.client.writer.isEnded) this.#checkTail(nowMs)
     else if (this.uploadStalledSinceMs !== 0 && nowMs - this.uploadStalledSinceMs > this.limits.uploadIdleMs) {
       this.refuse(refusal('request-timeout', `no byte of the body for ${this.limits.uploadIdleMs} ms`))
     } else if (
@@ -214,20 +226,24 @@ export class Exchange {
 
   /** Cuts an ended reply whose last bytes the client does not take: no `drain` tells of those. */
   #checkTail(nowMs: number): void {
-    const { socket, writableLength } = this.response
-    // A reply without a socket waits for its turn behind an earlier one of the same connection.
-    if (socket === null || writableLength !== this.#tailBytes || this.#downloadStalledSinceMs === 0) {
-      this.#tailBytes = writableLength
+    const { pendingBytes } = this.client.writer
+    if (pendingBytes !== this.#tailBytes || this.#downloadStalledSinceMs === 0) {
+      this.#tailBytes = pendingBytes
       this.#downloadStalledSinceMs = nowMs
     } else if (nowMs - this.#downloadStalledSinceMs > this.limits.downloadIdleMs) {
       this.#refusal ??= this.#unread()
       this.#isCut = true
-      this.response.destroy()
+      this.client.destroy()
     }
   }
 
   #unread(): Refusal {
     return refusal('request-timeout', `the client left the reply unread for ${this.limits.downloadIdleMs} ms`)
+  }
+
+  /** Whether nothing more can be said: all has been, or a refusal has taken its place. */
+  #isAnswered(): boolean {
+    return this.#isFinished || this.#refusal !== undefined || this.client.writer.isEnded
   }
 
   #sendOwn({ head, body }: Reply): void {
@@ -242,36 +258,22 @@ export class Exchange {
     }
     // A client that still holds back its body must not send it: the next request could not be told from it.
     if (this.expectsContinue) setHeader(head.headers, 'Connection', 'close')
-    this.#bodyBytes = this.method === 'HEAD' ? 0 : Buffer.byteLength(body)
+    const bytes = Buffer.from(body)
+    this.#bodyBytes = this.method === 'HEAD' ? 0 : bytes.length
     this.#writeHead(head)
-    this.response.write(body)
-    this.#end()
+    this.client.writer.body(bytes, true)
+    this.client.writer.end()
   }
 
   #writeHead(head: ReplyHead): void {
     this.#status = head.status
-    if (this.#context.isClosing()) setHeader(head.headers, 'Connection', 'close')
-    if (fieldValue(head.headers, 'connection') === 'close') this.#context.onLastReply(this.request.socket)
-    // Node refuses to announce trailers where it cannot send them, which is behind the last chunk and nowhere else.
-    if (!this.#isChunked(head)) removeHeader(head.headers, 'trailer')
-    this.response.writeHead(head.status, head.statusText, head.headers)
+    const mustClose = this.isHandshake || this.#context.isClosing() || !isPersistent(this.request)
+    this.client.writer.head(head, this.request, mustClose)
   }
 
-  #isChunked({ status, headers }: ReplyHead): boolean {
-    if (this.method === 'HEAD' || this.request.httpVersionMinor === 0 || status === 204 || status === 304) return false
-    return fieldValue(headers, 'content-length') === undefined
-  }
-
-  #end(): void {
-    if (!this.request.complete) lingerOnClose(this.request, this.limits.unreadBodyBytes)
-    this.response.end()
-  }
-
-  #finish(): void {
+  #finish(isWhole: boolean): void {
     if (this.#isFinished) return
     this.#isFinished = true
-    const isWhole = this.response.writableFinished || this.isUpgraded
-    if (!isWhole) this.upstream?.abort('client-abort')
     const outcome: Outcome = {
       kind: this.#kind(isWhole),
       status: this.#status === 0 ? CLIENT_CLOSED_REQUEST : this.#status,
@@ -280,7 +282,6 @@ export class Exchange {
       bodyBytes: this.#bodyBytes,
     }
     this.#context.pipeline.onFinish(this, outcome)
-    this.#context.onFinish(this)
   }
 
   #kind(isWhole: boolean): Outcome['kind'] {
@@ -291,10 +292,6 @@ export class Exchange {
   }
 }
 
-const flushHead = (response: ServerResponse): void => {
-  if (!response.destroyed) response.flushHeaders()
-}
-
 const pathOf = (target: string): string => {
   const queryStart = target.indexOf('?')
   return queryStart === -1 ? target : target.slice(0, queryStart)
@@ -302,11 +299,3 @@ const pathOf = (target: string): string => {
 
 /** Of a target that is refused and only logged: `http://user:password@host/`. */
 const withoutCredentials = (target: string): string => target.slice(target.lastIndexOf('@') + 1)
-
-/** A request has a body exactly when it says how the body ends (RFC 9112 §6). */
-const announcesBody = (request: IncomingMessage): boolean => {
-  const { rawHeaders } = request
-  const length = fieldValue(rawHeaders, 'content-length')
-  if (length !== undefined) return length !== '0'
-  return fieldValue(rawHeaders, 'transfer-encoding') !== undefined
-}

@@ -3,6 +3,9 @@
  * in which Node gives them and in which they are sent, so that nothing is converted on the way.
  */
 
+/** Sets a letter apart from its capital in ASCII. */
+const LOWER_CASE_BIT = 0x20
+
 /** Fields about one connection, not about the message (RFC 9110 §7.6.1), and those that name what only we may say. */
 const REQUEST_FIELDS_DROPPED = [
   'connection',
@@ -10,7 +13,6 @@ const REQUEST_FIELDS_DROPPED = [
   'proxy-connection',
   'proxy-authorization', // was for a proxy, and we are the last one
   'te', // `trailers` is put back
-  'trailer', // request trailers are not forwarded (docs/architecture.md)
   'transfer-encoding',
   'upgrade',
   'http2-settings',
@@ -45,6 +47,7 @@ const REPLY_FIELDS_DROPPED = [
 
 /** Trailers may carry no framing, routing, authentication or caching (RFC 9110 §6.5.1), nor hop-by-hop fields. */
 const TRAILER_FIELDS_DROPPED = [
+  ...REQUEST_FIELDS_DROPPED,
   ...REPLY_FIELDS_DROPPED,
   'age',
   'authorization',
@@ -56,13 +59,10 @@ const TRAILER_FIELDS_DROPPED = [
   'content-type',
   'cookie',
   'date',
-  'expect',
   'expires',
-  'host',
   'location',
   'max-forwards',
   'pragma',
-  'proxy-authorization',
   'range',
   'retry-after',
   'set-cookie',
@@ -72,29 +72,38 @@ const TRAILER_FIELDS_DROPPED = [
   'www-authenticate',
 ] as const
 
-/** A set of field names that is asked by length first: most names are kept without being lower-cased. */
+/** A set of field names that is asked by length and first letter: few names are lower-cased to be told from it. */
 class FieldNames {
-  readonly #byLength: (Set<string> | undefined)[] = []
+  readonly #byLength: (readonly string[] | undefined)[] = []
 
   constructor(names: readonly string[]) {
-    for (const name of names) {
-      this.#byLength[name.length] ??= new Set()
-      this.#byLength[name.length]?.add(name)
-    }
+    for (const name of names) this.#byLength[name.length] = [...(this.#byLength[name.length] ?? []), name]
   }
 
   has(name: string): boolean {
     const candidates = this.#byLength[name.length]
-    return candidates?.has(name.toLowerCase()) === true
+    if (candidates === undefined) return false
+    for (const candidate of candidates) if (isSameName(name, candidate)) return true
+    return false
   }
 }
+
+/** @param lowerName of the same length */
+const isSameName = (name: string, lowerName: string): boolean =>
+  (name.charCodeAt(0) | LOWER_CASE_BIT) === lowerName.charCodeAt(0) && name.toLowerCase() === lowerName
 
 const droppedFromRequest = new FieldNames(REQUEST_FIELDS_DROPPED)
 const droppedFromReply = new FieldNames(REPLY_FIELDS_DROPPED)
 const droppedFromTrailers = new FieldNames(TRAILER_FIELDS_DROPPED)
 
+/** What a message says of itself before its body. */
+interface MessageStart {
+  readonly rawHeaders: readonly string[]
+  readonly httpVersionMinor: number
+}
+
 const sameName = (name: string, lowerName: string): boolean =>
-  name.length === lowerName.length && name.toLowerCase() === lowerName
+  name.length === lowerName.length && isSameName(name, lowerName)
 
 /** The value of the first field called `lowerName`. */
 export const fieldValue = (rawHeaders: readonly string[], lowerName: string): string | undefined => {
@@ -102,6 +111,35 @@ export const fieldValue = (rawHeaders: readonly string[], lowerName: string): st
     if (sameName(rawHeaders[index] as string, lowerName)) return rawHeaders[index + 1]
   }
   return undefined
+}
+
+/** Whether a field called `lowerName` is there whose value `fits`. */
+export const someField = (
+  rawHeaders: readonly string[],
+  lowerName: string,
+  fits: (value: string) => boolean,
+): boolean => {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (sameName(rawHeaders[index] as string, lowerName) && fits(rawHeaders[index + 1] as string)) return true
+  }
+  return false
+}
+
+/** Whether the client waits for `100 Continue` before it sends its body. */
+export const expectsContinue = ({ rawHeaders, httpVersionMinor }: MessageStart): boolean =>
+  httpVersionMinor === 1 && someField(rawHeaders, 'expect', (value) => hasToken(value, '100-continue'))
+
+/** Whether the connection may go on after this message (RFC 9112 §9.3). */
+export const isPersistent = ({ rawHeaders, httpVersionMinor }: MessageStart): boolean => {
+  let isPersistent = httpVersionMinor === 1
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (!sameName(rawHeaders[index] as string, 'connection')) continue
+    const value = rawHeaders[index + 1] as string
+    if (value === 'keep-alive') isPersistent = true
+    else if (hasToken(value, 'close')) return false
+    else if (hasToken(value, 'keep-alive')) isPersistent = true
+  }
+  return isPersistent
 }
 
 /** Whether a comma-separated field holds `token`, in any case. */
@@ -158,7 +196,6 @@ const takesTrailers = (rawHeaders: readonly string[]): boolean => {
 /** The fields to send to the app. Forwarding fields of the client are replaced, never appended to. */
 export const requestHeaders = (rawHeaders: readonly string[], facts: ForwardedFacts): string[] => {
   const headers = keepFields(rawHeaders, droppedFromRequest)
-  if (takesTrailers(rawHeaders)) headers.push('TE', 'trailers')
   if (facts.keepsTraceState) {
     for (let index = 0; index < rawHeaders.length; index += 2) {
       if (sameName(rawHeaders[index] as string, 'tracestate'))
@@ -182,6 +219,15 @@ export const requestHeaders = (rawHeaders: readonly string[], facts: ForwardedFa
   return headers
 }
 
+/** What we say to the app about our connection with it. */
+export const connectionFields = (rawHeaders: readonly string[], isHandshake: boolean, isChunked: boolean): string[] => {
+  const fields: string[] = []
+  if (takesTrailers(rawHeaders)) fields.push('TE', 'trailers', 'Connection', 'TE')
+  if (isHandshake) fields.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
+  if (isChunked) fields.push('Transfer-Encoding', 'chunked')
+  return fields
+}
+
 /** The app's fields that go to the client. */
 export const replyHeaders = (rawHeaders: readonly string[], status: number): string[] => {
   const headers = keepFields(rawHeaders, droppedFromReply)
@@ -190,31 +236,14 @@ export const replyHeaders = (rawHeaders: readonly string[], status: number): str
   return headers.filter((_part, index) => !sameName(headers[index - (index % 2)] as string, 'content-length'))
 }
 
-/**
- * Whether a reply is in a transfer coding other than one `chunked`: nobody asked for it, and its name would be lost
- * with the field.
- */
-export const hasForeignCoding = (rawHeaders: readonly string[]): boolean => {
-  let codings = 0
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    if (!sameName(rawHeaders[index] as string, 'transfer-encoding')) continue
-    codings++
-    if ((rawHeaders[index + 1] as string).toLowerCase() !== 'chunked') return true
-  }
-  return codings > 1
-}
-
-/**
- * The app's trailer fields that go to the client, as pairs: the shape that Node wants. What `Connection` named in the
- * head goes no further here either.
- */
-export const replyTrailers = (rawTrailers: readonly string[], rawHeaders: readonly string[]): [string, string][] => {
+/** The trailer fields that go on, up or down. What `Connection` named in the head goes no further here either. */
+export const keptTrailers = (rawTrailers: readonly string[], rawHeaders: readonly string[]): string[] => {
   const nominated = nominatedFields(rawHeaders)
-  const trailers: [string, string][] = []
+  const trailers: string[] = []
   for (let index = 0; index < rawTrailers.length; index += 2) {
     const name = rawTrailers[index] as string
     if (droppedFromTrailers.has(name) || nominated?.has(name.toLowerCase()) === true) continue
-    trailers.push([name, rawTrailers[index + 1] as string])
+    trailers.push(name, rawTrailers[index + 1] as string)
   }
   return trailers
 }

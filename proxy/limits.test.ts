@@ -197,9 +197,10 @@ describe('the body of a request that is refused before it was read', () => {
   })
 
   it('leaves nothing on a connection that is kept, however often', async () => {
-    const { proxy, client } = await start()
+    const { proxy } = await start()
     const sockets: Socket[] = []
-    proxy.server.http.on('request', (request) => sockets.push(request.socket))
+    proxy.server.listener.on('connection', (socket) => sockets.push(socket))
+    const client = await rawClient(proxy.port)
     const listeners = () => sockets[0]?.eventNames().map((name) => sockets[0]?.listenerCount(name))
     const times = (text: string) => client.received().split(text).length - 1
     let after: ReturnType<typeof listeners>
@@ -332,10 +333,10 @@ describe('a client that pipelines without end and reads nothing', () => {
     // A socket that is not read does not tell that its client has left: the app's time limit ends what is under way.
     const proxy = await startProxy(upstream.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '300' })
     opened.push(upstream, proxy)
+    const sockets: Socket[] = []
+    proxy.server.listener.on('connection', (socket) => sockets.push(socket))
     const client = await rawClient(proxy.port)
     client.socket.pause()
-    const sockets: Socket[] = []
-    proxy.server.http.on('request', (request) => sockets.push(request.socket))
     const requests = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(400_000)
     client.send(requests)
     let before = -1

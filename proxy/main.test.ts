@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent, createServer, get, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { connect, createServer as createNetServer } from 'node:net'
+import { relative } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { TestChild } from '#shared/testing/child-process.ts'
-import { proxyNodeFlags } from './node-flags.ts'
+import { proxyNode } from './node-options.ts'
 import { type ProxyProcess, spawnProxy, startProxyProcess } from './testing/proxy-process.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { eventually } from './testing/start-proxy.ts'
@@ -39,9 +40,10 @@ const isAlive = (pid: number): boolean => {
 const status = async (url: string): Promise<number> => (await fetch(url)).status
 
 describe('a proxy process', () => {
-  it('is run by `npm run proxy` with the flags that it is tested with', () => {
+  it('is run by `npm run proxy` as it is tested', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
-    expect(scripts.proxy).toBe(`exec node ${proxyNodeFlags.join(' ')} proxy/main.ts`)
+    const environment = Object.entries(proxyNode.environment).map(([name, value]) => `${name}=${relative('.', value)}`)
+    expect(scripts.proxy).toBe(`exec env ${environment.join(' ')} node ${proxyNode.flags.join(' ')} proxy/main.ts`)
   })
 
   it('needs nothing but UPSTREAM_URL, and answers probes and metrics on its admin port', async () => {

@@ -3,6 +3,7 @@
  * process runs `workers.ts` instead and each worker runs this.
  */
 import cluster from 'node:cluster'
+import { flushCompileCache } from 'node:module'
 import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, exitBadConfiguration, orExit } from '#shared/environment.ts'
 import { instanceIdentity } from '#shared/instance.ts'
@@ -25,15 +26,15 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const { health, traffic, upstream, server } = buildProxy(settings, instance, log)
   const registry = proxyMetrics(instance, {
     traffic,
-    inFlight: () => server.drain.inFlight(),
+    inFlight: () => server.inFlight(),
     upstreamQueued: () => upstream.queued,
   })
-  const status = () => ({ startedAt, lifecycle: health.lifecycle, inFlight: server.drain.inFlight() })
+  const status = () => ({ startedAt, lifecycle: health.lifecycle, inFlight: server.inFlight() })
 
   // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
   const shutdown = new Shutdown(settings, log)
   shutdown.onAnnounce(() => health.markDraining())
-  shutdown.drains('traffic', server.drain)
+  shutdown.drains('traffic', server)
   let admin: FastifyInstance | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)
@@ -59,18 +60,19 @@ const run = async (settings: ProxySettings): Promise<void> => {
   health.start()
   shutdown.opened('health checks', () => health.stop())
   shutdown.opened('upstream connections', () => upstream.close())
-  await listen(server.http, { host: settings.HOST, port: settings.PORT }, { host: 'HOST', port: 'PORT' })
+  await listen(server.listener, { host: settings.HOST, port: settings.PORT }, { host: 'HOST', port: 'PORT' })
   shutdown.opened('traffic listener', () => server.close())
   health.markServing()
   log.info(
     {
-      traffic: server.http.address(),
+      traffic: server.listener.address(),
       admin: admin?.server.address(),
       upstream: settings.UPSTREAM_URL.socketPath ?? settings.UPSTREAM_URL.origin,
       pid: process.pid,
     },
     'proxy listens',
   )
+  flushCompileCache() // written now, not at the exit that a killed process never comes to
 }
 
 const settings = orExit(() => proxySettings(process.env))

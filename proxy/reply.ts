@@ -31,14 +31,3 @@ export const rawHead = ({ status, statusText, headers }: ReplyHead): string => {
   for (let index = 0; index < headers.length; index += 2) raw += `${headers[index]}: ${headers[index + 1]}\r\n`
   return `${raw}\r\n`
 }
-
-/** Takes out a field that may stand in `headers` once at most. */
-export const removeHeader = (headers: string[], lowerName: string): void => {
-  for (let index = 0; index < headers.length; index += 2) {
-    const present = headers[index] as string
-    if (present.length === lowerName.length && present.toLowerCase() === lowerName) {
-      headers.splice(index, 2)
-      return
-    }
-  }
-}

@@ -10,7 +10,7 @@ import {
   optionalText,
   port,
 } from '#shared/environment.ts'
-import { upstreamAddress } from './upstream-url.ts'
+import { upstreamAddress } from './upstream/address.ts'
 
 const HOUR_MS = 3_600_000
 const MEBIBYTE = 1_048_576

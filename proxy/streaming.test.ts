@@ -201,6 +201,20 @@ describe('interim replies and trailers', () => {
   })
 })
 
+it('trailers of a request go on, but none that would frame, route or authenticate', async () => {
+  upstream = await startUpstream((incoming, outgoing) => {
+    incoming.resume().on('end', () => outgoing.end(JSON.stringify([incoming.headers, incoming.trailers])))
+  })
+  proxy = await startProxy(upstream.url)
+  const client = await rawClient(proxy.port)
+  client.send('POST / HTTP/1.1\r\nHost: a\r\nConnection: X-Hop\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n')
+  client.send('2\r\nab\r\n0\r\nX-Sum: 7\r\nX-Hop: 1\r\nHost: b\r\nX-Forwarded-For: 192.0.2.1\r\nCookie: c\r\n\r\n')
+  const [headers, trailers] = JSON.parse(/\[.*\]/.exec(await client.until(']'))?.[0] as string)
+  expect(headers).toMatchObject({ trailer: 'X-Sum', 'transfer-encoding': 'chunked' })
+  expect(trailers).toEqual({ 'x-sum': '7' })
+  client.socket.destroy()
+})
+
 describe('pipelined requests', () => {
   it('are answered in order, one at a time, whatever their number', async () => {
     let underWay = 0

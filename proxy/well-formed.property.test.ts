@@ -23,6 +23,11 @@ beforeAll(async () => {
     },
     (server) =>
       server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+        // A method is any token, and Node's server knows only some: this app takes them all.
+        if (error.code === 'HPE_INVALID_METHOD') {
+          socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+          return
+        }
         if (error.code !== 'ECONNRESET' && error.code !== 'HPE_INVALID_EOF_STATE') unreadable.push(String(error))
         socket.destroy()
       }),
@@ -88,7 +93,7 @@ const settled = async (client: Awaited<ReturnType<typeof rawClient>>): Promise<v
   let quietSince = performance.now()
   let length = -1
   while (!client.socket.destroyed) {
-    const isBusy = proxy.server.drain.inFlight().requests > 0
+    const isBusy = proxy.server.inFlight().requests > 0
     // An exchange whose client owes us the rest of its body stays in flight: it ends with the client.
     if (client.received().length !== length || (isBusy && performance.now() - quietSince < 60)) {
       if (client.received().length !== length) quietSince = performance.now()
@@ -110,7 +115,7 @@ it('whatever bytes come, the app gets no request that the proxy does not answer 
       await settled(client)
       client.socket.end()
       const received = await client.closed()
-      await eventually('the exchange is over', () => proxy.server.drain.inFlight().requests === 0)
+      await eventually('the exchange is over', () => proxy.server.inFlight().requests === 0)
 
       const replies = rawReplies(received).filter(({ status }) => status >= 200)
       const logged = proxy.lines.map(({ correlationId }) => correlationId)

@@ -1,7 +1,9 @@
-import type { IncomingMessage } from 'node:http'
+import { hasToken, someField } from './headers.ts'
+import { MalformedMessage } from './http1/malformed.ts'
+import type { RequestStart } from './http1/request-reader.ts'
 
 /**
- * Shapes that Node's parser lets through and that a parser behind us might read in another way. What two parsers can
+ * Shapes that HTTP's grammar lets through and that a parser behind us might read in another way. What two parsers can
  * disagree about can smuggle a request past the one or the other, so each of them ends in 400 and a closed connection.
  */
 
@@ -16,13 +18,9 @@ const isHost = (text: string): boolean => {
 }
 
 /** What is wrong with the request head, in words for the log, or undefined. */
-export const malformation = (request: IncomingMessage): string | undefined => {
-  const { rawHeaders } = request
-  if (request.httpVersionMajor !== 1) return `HTTP version ${request.httpVersion}`
-
+export const malformation = ({ rawHeaders, httpVersionMinor, framing }: RequestStart): string | undefined => {
+  if (framing instanceof MalformedMessage) return framing.message
   let hosts = 0
-  let codings = 0
-  let lengths = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] as string
     // Servers that turn names into CGI variables cannot tell `X_Y` from `X-Y`.
@@ -30,25 +28,25 @@ export const malformation = (request: IncomingMessage): string | undefined => {
     if (name.length === 4 && name.toLowerCase() === 'host') {
       hosts++
       if (!isHost(rawHeaders[index + 1] as string)) return 'a Host that is no host'
-    } else if (name.length === 14 && name.toLowerCase() === 'content-length') {
-      lengths++
-    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
-      codings++
-      if ((rawHeaders[index + 1] as string).toLowerCase() !== 'chunked') return 'a transfer coding other than chunked'
     }
   }
   if (hosts > 1) return 'more than one Host'
-  if (hosts === 0 && request.httpVersionMinor >= 1) return 'no Host'
-  if (lengths + codings > 1) return 'a body framed more than once'
-  if (codings === 1 && request.httpVersionMinor === 0) return 'Transfer-Encoding in HTTP/1.0'
+  if (hosts === 0 && httpVersionMinor === 1) return 'no Host'
   return undefined
 }
 
 /** Whether the client expects something other than `100-continue`. HTTP/1.0 knows no expectations (RFC 9110 §10.1.1). */
-export const expectsTheUnknown = ({ headers, httpVersionMinor }: IncomingMessage): boolean =>
-  headers.expect !== undefined &&
-  httpVersionMinor >= 1 &&
-  headers.expect.split(',').some((member) => !/^[ \t]*(?:100-continue[ \t]*)?$/i.test(member))
+export const expectsTheUnknown = ({ rawHeaders, httpVersionMinor }: RequestStart): boolean =>
+  httpVersionMinor === 1 &&
+  someField(rawHeaders, 'expect', (value) =>
+    value.split(',').some((member) => !/^[ \t]*(?:100-continue[ \t]*)?$/i.test(member)),
+  )
+
+/** Any other `Upgrade` is an offer that a server may pass over (RFC 9110 §7.8): the request is answered as it is. */
+export const isWebSocketHandshake = ({ method, rawHeaders }: RequestStart): boolean =>
+  method === 'GET' &&
+  someField(rawHeaders, 'upgrade', (value) => value.toLowerCase() === 'websocket') &&
+  someField(rawHeaders, 'connection', (value) => hasToken(value, 'upgrade'))
 
 /** Where a request is aimed: what goes into the request line towards the app, and the host it is for. */
 export interface Target {

@@ -1,5 +1,6 @@
+import { createRequire } from 'node:module'
 import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
-import pretty from 'pino-pretty'
+import type PinoPretty from 'pino-pretty'
 import type { Instance } from './instance.ts'
 
 export type { Logger } from 'pino'
@@ -16,7 +17,7 @@ export const createLogger = (settings: LogSettings, instance: Instance, destinat
   const stream =
     destination ??
     (readable
-      ? pretty({
+      ? readableStream()({
           colorize: process.env.NO_COLOR === undefined,
           ignore: 'pid,hostname,process,instance',
           messageFormat: '{process} · {msg}',
@@ -36,3 +37,6 @@ export const createLogger = (settings: LogSettings, instance: Instance, destinat
     stream,
   )
 }
+
+/** Loaded where it is wanted only: in production it would be memory that nobody uses. */
+const readableStream = (): typeof PinoPretty => createRequire(import.meta.url)('pino-pretty')

@@ -23,7 +23,7 @@ const start = async (settings: { DRAIN_DELAY_MS?: number; DRAIN_TIMEOUT_MS?: num
   const server = createServer((_request, response) => {
     pending.push(response)
   })
-  const drain = new HttpDrain(server).trackByEvents()
+  const drain = new HttpDrain(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const lines: Line[] = []

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from './clock.ts'
-import type { HttpDrain, InFlight } from './http-drain.ts'
+import type { Drain, InFlight } from './drain.ts'
 import type { Logger } from './log.ts'
 
 /**
@@ -31,7 +31,7 @@ interface Resource {
 
 interface DrainedServer {
   readonly name: string
-  readonly drain: HttpDrain
+  readonly drain: Drain
 }
 
 export class Shutdown {
@@ -66,7 +66,7 @@ export class Shutdown {
   }
 
   /** A server whose traffic is drained. */
-  drains(name: string, drain: HttpDrain): void {
+  drains(name: string, drain: Drain): void {
     this.#servers.push({ name, drain })
   }
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from '#shared/log.ts'
-import { proxyNodeFlags } from '../../proxy/node-flags.ts'
+import { proxyNode } from '../../proxy/node-options.ts'
 import { type LaunchSettings, LOOPBACK, REPOSITORY_DIR, urlOf } from './launch-settings.ts'
 import { type PostgresCluster, startPostgresCluster } from './postgres-cluster.ts'
 import { waitUntilReady } from './readiness.ts'
@@ -69,8 +69,9 @@ export const launch = async (
   })
   log.info(seeded.trim())
 
-  start('proxy', [...proxyNodeFlags, 'proxy/main.ts'], {
+  start('proxy', [...proxyNode.flags, 'proxy/main.ts'], {
     ACCESS_LOG: 'all',
+    ...proxyNode.environment,
     ...base,
     HOST,
     PORT: String(PORT),

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { InFlight } from '#shared/http-drain.ts'
+import type { InFlight } from '#shared/drain.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { TrafficCounts } from '../layers/traffic.ts'
 

@@ -8,8 +8,7 @@ export const wellFormed = (): Layer => ({
   admit(exchange) {
     const wrong = malformation(exchange.request)
     if (wrong !== undefined) return refusal('malformed-request', wrong)
-    if (exchange.broken !== undefined) return exchange.broken
-    if ((exchange.request.url as string).length > exchange.limits.targetBytes) return refusal('uri-too-long')
+    if (exchange.request.target.length > exchange.limits.targetBytes) return refusal('uri-too-long')
     if (exchange.method === 'CONNECT') return refusal('tunnel-refused')
     if (expectsTheUnknown(exchange.request)) return refusal('expectation-failed')
     if (exchange.target === undefined) return refusal('malformed-request', 'a target that is no path')

@@ -1,5 +1,5 @@
 import { startChild, type TestChild } from '#shared/testing/child-process.ts'
-import { proxyNodeFlags } from '../node-flags.ts'
+import { proxyNode } from '../node-options.ts'
 
 export interface ProxyProcess {
   readonly child: TestChild
@@ -9,7 +9,7 @@ export interface ProxyProcess {
 
 /** The proxy as operators run it: a process of its own. */
 export const spawnProxy = (environment: Readonly<Record<string, string>>): TestChild =>
-  startChild('proxy/main.ts', environment, proxyNodeFlags)
+  startChild('proxy/main.ts', { ...proxyNode.environment, ...environment }, proxyNode.flags)
 
 /** The same, on ports that the system chooses, once it listens. */
 export const startProxyProcess = async (

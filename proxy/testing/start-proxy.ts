@@ -55,8 +55,8 @@ export const startProxy = async (
   })
   const instance = instanceIdentity('proxy', '0.0.0-test')
   const proxy = buildProxy(settings, instance, createLogger(settings, instance, written))
-  await listen(proxy.server.http, { host: settings.HOST, port: 0 }, { host: 'HOST', port: 'PORT' })
-  const { port } = proxy.server.http.address() as AddressInfo
+  await listen(proxy.server.listener, { host: settings.HOST, port: 0 }, { host: 'HOST', port: 'PORT' })
+  const { port } = proxy.server.listener.address() as AddressInfo
   return {
     ...proxy,
     port,
@@ -67,15 +67,15 @@ export const startProxy = async (
       return lines.find(fits) as LogLine
     },
     async close() {
-      proxy.server.http.closeIdleConnections()
-      const inFlight = () => proxy.server.drain.inFlight()
+      proxy.server.closeIdle()
+      const inFlight = () => proxy.server.inFlight()
       await eventually(`nothing in flight (${JSON.stringify(inFlight())})`, () => {
         const { requests, upgrades } = inFlight()
         return requests === 0 && upgrades === 0
       })
-      proxy.server.http.closeAllConnections()
-      proxy.server.http.close()
-      await once(proxy.server.http, 'close')
+      proxy.server.cut()
+      proxy.server.listener.close()
+      await once(proxy.server.listener, 'close')
       proxy.server.close()
       proxy.health.stop()
       await proxy.upstream.close()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { upstreamAddress } from './upstream-url.ts'
+import { upstreamAddress } from './address.ts'
 
 it.each([
   ['http://127.0.0.1:4000', 'http://127.0.0.1:4000', undefined],

@@ -1,0 +1,19 @@
+/** The proxy with some of its layers left out: those that `BENCH_LAYERS_LEFT_OUT` names. Says which there are. */
+import { instanceIdentity } from '#shared/instance.ts'
+import { listen } from '#shared/listen.ts'
+import { createLogger } from '#shared/log.ts'
+import { version } from '#shared/version.ts'
+import { buildProxy } from '../../../proxy/build.ts'
+import { proxySettings } from '../../../proxy/settings.ts'
+import { LAYERS_LINE } from '../layer-variants.ts'
+
+const leftOut = (process.env.BENCH_LAYERS_LEFT_OUT ?? '').split(',')
+const settings = proxySettings(process.env)
+const instance = instanceIdentity('proxy', version)
+const { health, server } = buildProxy(settings, instance, createLogger(settings, instance), (layers) => {
+  process.stdout.write(`${LAYERS_LINE}${JSON.stringify(layers)}\n`)
+  return layers.filter(({ name }) => !leftOut.includes(name))
+})
+health.start()
+await listen(server.listener, { host: settings.HOST, port: settings.PORT }, { host: 'HOST', port: 'PORT' })
+health.markServing()

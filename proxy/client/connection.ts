@@ -1,0 +1,329 @@
+import type { Socket } from 'node:net'
+import { Exchange, type ExchangeContext } from '../exchange.ts'
+import { peerAddress } from '../facts/client-address.ts'
+import type { BodySink } from '../http1/chunked-decoder.ts'
+import { MalformedMessage, SectionTooLarge } from '../http1/malformed.ts'
+import { RequestReader, type RequestStart } from '../http1/request-reader.ts'
+import { type Refusal, refusal } from '../refusal.ts'
+import type { ReplyHead } from '../reply.ts'
+import { ReplyWriter } from './reply-writer.ts'
+
+/** Takes a request's body. */
+export interface BodyTaker {
+  /** @returns whether more may come at once; `resumeBody` follows where not */
+  onBody(bytes: Buffer): boolean
+  onBodyEnd(rawTrailers: readonly string[]): void
+}
+
+export interface ConnectionLimits {
+  /** Of request line and header section together. */
+  readonly headerBytes: number
+  /** From the connection, or the first byte of a later request, to the end of the request's head. */
+  readonly headersTimeoutMs: number
+  /** The longest that a connection may rest between two requests. */
+  readonly keepAliveTimeoutMs: number
+  /** How much of a request's body is read and dropped after its reply, to keep the connection. */
+  readonly unreadBodyBytes: number
+}
+
+/** Whose connection it is. */
+export interface ConnectionHost {
+  readonly limits: ConnectionLimits
+  readonly context: ExchangeContext
+  /** Not before the present, and little after it. */
+  readonly nowMs: number
+  onExchange(exchange: Exchange): void
+  onExchangeEnd(exchange: Exchange): void
+  /** Bytes came that are no request, or none came in time. */
+  onUnparsed(connection: ClientConnection, refused: Refusal): void
+  onClosed(connection: ClientConnection): void
+}
+
+/** How a request is answered of which nothing is known. */
+const UNKNOWN_REQUEST = { method: '', httpVersionMinor: 1 }
+/** The longest that we read on after the last reply, for the client to notice it. */
+const LINGER_MS = 2_000
+/** What came too early is kept up to here, and then not read: reading on is how we notice that the client has gone. */
+const UNREAD_LIMIT = 65_536
+
+/**
+ * - `head`     a request is due, or has begun to come
+ * - `exchange` one is being answered: its body is read as it is wanted, and what comes behind it waits
+ * - `rest`     it has been answered, and what is left of its body is read and dropped
+ * - `closing`  the last reply has gone out: what still comes is read and dropped, since to close a socket with bytes
+ *              unread resets it, and the reset can overtake the reply (RFC 9112 §9.6)
+ * - `switched` it is no HTTP any more
+ */
+type State = 'head' | 'exchange' | 'rest' | 'closing' | 'switched' | 'gone'
+
+/** One client's connection: reads its requests one after the other, and writes their replies. */
+export class ClientConnection implements BodySink {
+  readonly writer: ReplyWriter
+  readonly peerAddress: string
+  readonly #socket: Socket
+  readonly #host: ConnectionHost
+  readonly #reader: RequestReader
+  #state: State = 'head'
+  #exchange: Exchange | undefined
+  #taker: BodyTaker | undefined
+  #isHeldBack = false
+  /** What came before its turn. */
+  #unread: Buffer | undefined
+  #droppedBytes = 0
+  /** Where the next request begins cannot be told: nothing more is read. */
+  #isBroken = false
+  /** Since when something is due, as its deadline; 0 for nothing. */
+  #deadlineMs: number
+  /** Whether it is a head that is due, rather than a client that rests. */
+  #isHeadDue = true
+
+  constructor(host: ConnectionHost, socket: Socket) {
+    this.#host = host
+    this.#socket = socket
+    this.peerAddress = peerAddress(socket.remoteAddress)
+    this.writer = new ReplyWriter(socket, this.#onReplySent)
+    this.#reader = new RequestReader(this, host.limits.headerBytes)
+    this.#deadlineMs = host.nowMs + host.limits.headersTimeoutMs
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('drain', this.#onDrain)
+    socket.on('close', this.#onClose)
+    socket.on('error', () => socket.destroy())
+  }
+
+  /** The exchange under way. */
+  get exchange(): Exchange | undefined {
+    return this.#exchange
+  }
+
+  /** Whether it rests: nothing of a request is here. */
+  get isIdle(): boolean {
+    return this.#state === 'head' && !this.#reader.isWithinHead
+  }
+
+  /** Whether the request under way has come whole. */
+  get isRequestRead(): boolean {
+    return this.#reader.isBodyDone
+  }
+
+  /** Whether it has left HTTP, and is still open. */
+  get isSwitched(): boolean {
+    return this.#state === 'switched'
+  }
+
+  /** Reads the body of the request under way. */
+  readBody(taker: BodyTaker): void {
+    this.#taker = taker
+    this.#readOn()
+  }
+
+  resumeBody(): void {
+    this.#isHeldBack = false
+    this.#readOn()
+  }
+
+  /** Nobody wants the rest of the body. */
+  leaveBody(): void {
+    this.#taker = undefined
+    this.#isHeldBack = false
+  }
+
+  onBody(bytes: Buffer): void {
+    if (this.#taker?.onBody(bytes) === false) this.#isHeldBack = true
+  }
+
+  /** Ends what is overdue. */
+  checkDeadline(nowMs: number): void {
+    this.#exchange?.checkStalls(nowMs)
+    if (this.#deadlineMs === 0 || nowMs < this.#deadlineMs) return
+    if (this.#state !== 'head') this.destroy()
+    else if (this.#isHeadDue) this.#host.onUnparsed(this, refusal('request-timeout', 'no whole request head in time'))
+    else this.close()
+  }
+
+  /** Answers what is no request, and ends the connection. */
+  answerUnparsed(head: ReplyHead, body: string): void {
+    this.writer.head(head, UNKNOWN_REQUEST, true)
+    this.writer.body(Buffer.from(body), true)
+    this.writer.end()
+    this.close()
+  }
+
+  /** Ends the connection behind what has been written, gently. */
+  close(): void {
+    if (this.#state === 'closing' || this.#state === 'gone') return
+    this.#state = 'closing'
+    this.#droppedBytes = 0
+    this.#unread = undefined
+    this.#deadlineMs = this.#host.nowMs + LINGER_MS
+    this.#socket.end()
+    this.#socket.resume()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /**
+   * Lets go of the connection, which leaves HTTP.
+   *
+   * @returns it, with what has come on it already
+   */
+  handOver(): { readonly socket: Socket; readonly early: Buffer | undefined } {
+    this.#state = 'switched'
+    const early = this.#unread
+    this.#unread = undefined
+    this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('drain', this.#onDrain)
+    this.#socket.pause()
+    return { socket: this.#socket, early }
+  }
+
+  readonly #onData = (bytes: Buffer): void => {
+    const unread = this.#unread
+    this.#unread = undefined
+    this.#read(unread === undefined ? bytes : Buffer.concat([unread, bytes]))
+  }
+
+  #read(bytes: Buffer): void {
+    try {
+      for (let at = 0; at < bytes.length; ) {
+        const end = this.#readSome(bytes, at)
+        if (end === at) {
+          this.#unread = bytes.subarray(at)
+          break
+        }
+        at = end
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error
+      this.#onMalformed(error)
+    }
+    if (this.#isHeldBack || (this.#unread !== undefined && this.#unread.length >= UNREAD_LIMIT)) this.#socket.pause()
+  }
+
+  #readOn(): void {
+    const unread = this.#unread
+    if (unread !== undefined) {
+      this.#unread = undefined
+      this.#socket.resume() // unless reading what is here pauses it again
+      this.#read(unread)
+    } else if (!this.#isHeldBack && this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  /** @returns where it stopped: at `start` where what comes next must wait for its turn */
+  #readSome(bytes: Buffer, start: number): number {
+    switch (this.#state) {
+      case 'head':
+        return this.#readHead(bytes, start)
+      case 'exchange': {
+        if (this.#isBroken) return bytes.length
+        if (this.#taker === undefined || this.#reader.isBodyDone) return start
+        const end = this.#reader.readBody(bytes, start)
+        if (this.#reader.isBodyDone) this.#endBody()
+        return end
+      }
+      case 'rest': {
+        const end = this.#reader.readBody(bytes, start)
+        this.#drop(end - start)
+        if (this.#reader.isBodyDone) this.#awaitNext()
+        return end
+      }
+      case 'switched':
+        return start
+      default:
+        this.#drop(bytes.length - start)
+        return bytes.length
+    }
+  }
+
+  #readHead(bytes: Buffer, start: number): number {
+    const request = this.#reader.readHead(bytes, start)
+    const end = this.#reader.headEnd
+    if (request !== undefined) this.#begin(request)
+    else if (!this.#isHeadDue && this.#reader.isWithinHead) {
+      this.#isHeadDue = true
+      this.#deadlineMs = this.#host.nowMs + this.#host.limits.headersTimeoutMs
+    }
+    return end
+  }
+
+  #begin(request: RequestStart): void {
+    this.#state = 'exchange'
+    this.#deadlineMs = 0
+    this.#isBroken = request.framing instanceof MalformedMessage
+    this.#exchange = new Exchange(this.#host.context, request, this)
+    this.#host.onExchange(this.#exchange)
+  }
+
+  #endBody(): void {
+    const taker = this.#taker
+    this.#taker = undefined
+    this.#isHeldBack = false
+    taker?.onBodyEnd(this.#reader.trailers)
+  }
+
+  #drop(byteCount: number): void {
+    this.#droppedBytes += byteCount
+    if (this.#droppedBytes > this.#host.limits.unreadBodyBytes) this.destroy()
+  }
+
+  #awaitNext(): void {
+    this.#state = 'head'
+    this.#isHeadDue = false
+    this.#deadlineMs = this.#host.nowMs + this.#host.limits.keepAliveTimeoutMs
+  }
+
+  /** The last byte of a reply has been taken by the system. */
+  readonly #onReplySent = (error?: Error | null): void => {
+    const exchange = this.#exchange
+    if (exchange === undefined || (error !== undefined && error !== null)) return // `close` follows an error
+    this.#exchange = undefined
+    this.#taker = undefined
+    this.#isHeldBack = false
+    const isLast = this.writer.closes || this.#isBroken
+    exchange.onSent()
+    this.#host.onExchangeEnd(exchange)
+    this.writer.reset()
+    if (isLast) this.close()
+    else if (this.#reader.isBodyDone) this.#awaitNext()
+    else {
+      this.#state = 'rest'
+      this.#droppedBytes = 0
+      this.#deadlineMs = this.#host.nowMs + LINGER_MS
+    }
+    this.#readOn()
+  }
+
+  readonly #onDrain = (): void => {
+    this.#exchange?.onDrain()
+  }
+
+  /** The client says no more: unless its reply is on its way, it waits for none. */
+  readonly #onEnd = (): void => {
+    if (this.#state === 'exchange' && !this.writer.isEnded) this.destroy()
+    else this.#socket.end()
+  }
+
+  readonly #onClose = (): void => {
+    this.#state = 'gone'
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    if (exchange !== undefined) {
+      exchange.onGone()
+      this.#host.onExchangeEnd(exchange)
+    }
+    this.#host.onClosed(this)
+  }
+
+  #onMalformed(error: MalformedMessage): void {
+    this.#isBroken = true
+    if (this.#state === 'head') this.#host.onUnparsed(this, malformedRefusal(error))
+    else if (this.#exchange === undefined) this.destroy()
+    else this.#exchange.refuse(malformedRefusal(error))
+  }
+}
+
+const malformedRefusal = (error: MalformedMessage): Refusal => {
+  if (!(error instanceof SectionTooLarge)) return refusal('malformed-request', error.message)
+  return refusal(error.isWithinFirstLine ? 'uri-too-long' : 'header-too-large')
+}

@@ -1,0 +1,269 @@
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { MalformedMessage } from '../http1/malformed.ts'
+import { ReplyReader, type ReplySink, type ReplyStart } from '../http1/reply-reader.ts'
+import { ConnectionLost, UpstreamTimeout } from './failure.ts'
+import { keepAliveMs } from './keep-alive.ts'
+import type { UpstreamLimits } from './limits.ts'
+import type { OpenSocket } from './open-socket.ts'
+import { ReadBuffer } from './read-buffer.ts'
+
+/** A round trip, as the connection that carries it knows it. */
+export interface Call {
+  readonly method: string
+  /** Whether the app is asked to leave HTTP. */
+  readonly wantsSwitch: boolean
+  /** A connection is there: the request goes out now. */
+  onConnected(connection: Connection): void
+  /** The app has taken what was written: more may follow. */
+  onDrain(): void
+  /** A `1xx`, any number of times, and then the reply's own. */
+  onHead(head: ReplyStart): void
+  /**
+   * @param isStable whether the bytes stay as they are until `resume`, where the answer is no; else they do for the call
+   * @returns whether more may come at once; `resume` follows where not
+   */
+  onBody(bytes: Buffer, isStable: boolean): boolean
+  /** No more is here of the reply at the moment. */
+  onPause(): void
+  onEnd(rawTrailers: readonly string[]): void
+  /** The app has agreed to leave HTTP: the connection is the call's alone now. */
+  onSwitch(head: ReplyStart, socket: Duplex): void
+  /** @param isReuseRace whether the app may just have closed the connection as idle as it was used again */
+  onFailure(error: Error, isReuseRace: boolean): void
+}
+
+/** Who keeps connections. */
+export interface ConnectionOwner {
+  /** Not before the present, and little after it: deadlines are counted from here, as asking the clock costs more. */
+  readonly nowMs: number
+  /** It has been opened, or has done its work, and is free. */
+  onFree(connection: Connection): void
+  /** @param error why it could not be opened, for one that never was */
+  onGone(connection: Connection, error: Error | undefined): void
+}
+
+type State = 'connecting' | 'free' | 'busy' | 'gone'
+
+/**
+ * One HTTP/1.1 connection to the app, for one call at a time:
+ *
+ *     connecting ─▶ free ◀─▶ busy
+ *          └─────────┴────────┴──▶ gone   closed, cut, or handed over to what is no HTTP
+ */
+export class Connection implements ReplySink {
+  readonly #owner: ConnectionOwner
+  readonly #limits: UpstreamLimits
+  readonly #socket: Socket
+  readonly #reader: ReplyReader
+  readonly #buffer = new ReadBuffer()
+  #state: State = 'connecting'
+  #repliesRead = 0
+  /** When this is overdue, and for what; 0 for never. */
+  #deadlineMs = 0
+  #awaited = ''
+  #error: Error | undefined
+
+  #call: Call | undefined
+  #isRequestSent = false
+  #hasReplyBegun = false
+  #isHeadRead = false
+  #keepAliveMs = 0
+  #isPaused = false
+  #switchHead: ReplyStart | undefined
+
+  constructor(owner: ConnectionOwner, limits: UpstreamLimits, open: OpenSocket, isForSwitch: boolean) {
+    this.#owner = owner
+    this.#limits = limits
+    this.#reader = new ReplyReader(this, limits.headerBytes)
+    this.#await('a connection', limits.connectTimeoutMs)
+    this.#socket = open(this.#buffer, this.#onRead, this.#onOpen, isForSwitch)
+    this.#socket.on('end', this.#onClose)
+    this.#socket.on('close', this.#onClose)
+    this.#socket.on('error', this.#onError)
+    this.#socket.on('drain', this.#onDrain)
+  }
+
+  /** Gives the connection, which must be free, to a call. */
+  assign(call: Call): void {
+    this.#state = 'busy'
+    this.#deadlineMs = 0
+    this.#call = call
+    this.#isRequestSent = false
+    this.#hasReplyBegun = false
+    this.#isHeadRead = false
+    this.#reader.begin(call.method)
+    call.onConnected(this)
+  }
+
+  /** @returns whether the app keeps up; `onDrain` follows where not */
+  write(bytes: string | Buffer): boolean {
+    const isTaken = typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes)
+    // A write of more than the socket's buffer is never called good, even where the system has taken it whole.
+    const keepsUp = isTaken || this.#socket.writableLength === 0
+    // What the client is slow to send is not the app's to answer for.
+    if (!keepsUp && !this.#isHeadRead) this.#await('the app to take the request', this.#limits.headersTimeoutMs)
+    return keepsUp
+  }
+
+  /** What is written until `uncork` goes out together. */
+  cork(): void {
+    this.#socket.cork()
+  }
+
+  /** @returns whether the app keeps up, as `write` does */
+  uncork(): boolean {
+    this.#socket.uncork()
+    return this.#socket.writableLength === 0
+  }
+
+  /** The request has been written whole. */
+  endRequest(): void {
+    this.#isRequestSent = true
+    if (!this.#isHeadRead) this.#await('the head of the reply', this.#limits.headersTimeoutMs)
+  }
+
+  /** The client reads again. */
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#await('more of the reply', this.#limits.bodyIdleTimeoutMs)
+    this.#socket.resume()
+  }
+
+  /** Cuts the connection: what it carries is in vain, or it is of no more use. */
+  destroy(): void {
+    this.#leave()
+    this.#socket.destroy()
+  }
+
+  /** Ends what is overdue. */
+  checkDeadline(nowMs: number): void {
+    if (this.#deadlineMs === 0 || nowMs < this.#deadlineMs) return
+    const late = new UpstreamTimeout(`waited in vain for ${this.#awaited}`)
+    this.#error ??= late
+    this.#fail(late)
+  }
+
+  onHead(head: ReplyStart): void {
+    if (head.status >= 200) {
+      this.#isHeadRead = true
+      this.#keepAliveMs = keepAliveMs(head, this.#limits.keepAliveTimeoutMs)
+    } else if (head.status === 101) {
+      this.#switchHead = head // handed over together with what has come behind it
+      return
+    }
+    this.#call?.onHead(head)
+  }
+
+  onBody(bytes: Buffer): void {
+    if (this.#call?.onBody(bytes, this.#buffer.isStable(bytes)) === false) this.#isPaused = true
+  }
+
+  #await(what: string, timeoutMs: number): void {
+    this.#awaited = what
+    this.#deadlineMs = this.#owner.nowMs + timeoutMs
+  }
+
+  readonly #onOpen = (): void => {
+    if (this.#state !== 'connecting') return
+    this.#rest(this.#limits.keepAliveTimeoutMs)
+  }
+
+  /** @returns whether to read on at once */
+  readonly #onRead = (bytes: Buffer): boolean => {
+    if (this.#call === undefined) {
+      this.destroy() // What nobody asked for, a 408 most likely, answers no request of ours.
+      return false
+    }
+    this.#hasReplyBegun = true
+    this.#buffer.noteRead(bytes)
+    try {
+      const used = this.#reader.read(bytes)
+      if (this.#reader.isDone) this.#complete(used < bytes.length)
+      else if (this.#switchHead !== undefined) this.#handOver(this.#switchHead, bytes.subarray(used))
+      else this.#awaitMore()
+    } catch (error) {
+      if (!(error instanceof MalformedMessage)) throw error
+      this.#fail(error)
+    }
+    if (!this.#isPaused) return true
+    this.#socket.pause()
+    return false
+  }
+
+  #awaitMore(): void {
+    if (this.#isPaused) this.#deadlineMs = 0
+    else if (this.#isHeadRead) this.#await('more of the reply', this.#limits.bodyIdleTimeoutMs)
+    this.#call?.onPause()
+  }
+
+  /** @param hasMore whether the app has said more than it was asked for, or nothing more can come */
+  #complete(hasMore: boolean): void {
+    const call = this.#call
+    if (call === undefined) return // aborted as it was read
+    this.#call = undefined
+    this.#repliesRead++
+    this.#buffer.leaveOwn(!this.#isPaused)
+    this.#isPaused = false
+    // What is left of a request that was answered early would be read as the beginning of the next.
+    const isSent = this.#isRequestSent && this.#socket.writableLength === 0
+    if (isSent && !hasMore && this.#keepAliveMs > 0) this.#rest(this.#keepAliveMs)
+    else this.destroy()
+    call.onEnd(this.#reader.trailers)
+  }
+
+  #rest(forMs: number): void {
+    this.#state = 'free'
+    this.#await('the next request', forMs)
+    this.#owner.onFree(this)
+  }
+
+  #handOver(head: ReplyStart, rest: Buffer): void {
+    const call = this.#call
+    if (call?.wantsSwitch !== true) {
+      this.#fail(new MalformedMessage('a switch of protocols that was not asked for'))
+      return
+    }
+    this.#leave()
+    const socket = this.#socket
+    socket.removeAllListeners('data')
+    socket.pause() // until its new owner reads, or what is put back would be passed over
+    socket.off('end', this.#onClose).off('close', this.#onClose).off('drain', this.#onDrain)
+    if (rest.length > 0) socket.unshift(rest)
+    call.onSwitch(head, socket)
+  }
+
+  readonly #onDrain = (): void => {
+    if (!this.#isRequestSent && !this.#isHeadRead) this.#deadlineMs = 0
+    this.#call?.onDrain()
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#error ??= error
+  }
+
+  /** On `end`, and on `close`, which comes alone after a reset: a reset body is not whole. */
+  readonly #onClose = (): void => {
+    if (this.#state === 'gone') return
+    if (this.#error === undefined) this.#reader.close()
+    if (this.#call !== undefined && this.#reader.isDone) this.#complete(true)
+    else this.#fail(new ConnectionLost('the app closed the connection within its reply', { cause: this.#error }))
+  }
+
+  #fail(error: Error): void {
+    const call = this.#call
+    const isReuseRace = error instanceof ConnectionLost && this.#repliesRead > 0 && !this.#hasReplyBegun
+    this.destroy()
+    call?.onFailure(error, isReuseRace)
+  }
+
+  #leave(): void {
+    if (this.#state === 'gone') return
+    const wasConnecting = this.#state === 'connecting'
+    this.#state = 'gone'
+    this.#call = undefined
+    this.#deadlineMs = 0
+    this.#owner.onGone(this, wasConnecting ? (this.#error ?? new ConnectionLost('closed as it was opened')) : undefined)
+  }
+}

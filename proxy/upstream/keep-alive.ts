@@ -1,0 +1,16 @@
+import { fieldValue, isPersistent } from '../headers.ts'
+import type { ReplyStart } from '../http1/reply-reader.ts'
+
+/** We let go of a connection this much before the app says that it will. */
+const MARGIN_MS = 1_000
+
+/**
+ * How long a connection may rest after this reply: `limitMs`, or less where the app's `Keep-Alive` says so; 0 where it
+ * must be closed (RFC 9112 §9.3).
+ */
+export const keepAliveMs = (head: ReplyStart, limitMs: number): number => {
+  if (!isPersistent(head)) return 0
+  const hint = fieldValue(head.rawHeaders, 'keep-alive')
+  const timeout = hint === undefined ? null : /(?:^|[,;\s])timeout=(\d+)/i.exec(hint)
+  return timeout === null ? limitMs : Math.max(0, Math.min(limitMs, Number(timeout[1]) * 1_000 - MARGIN_MS))
+}

@@ -1,0 +1,177 @@
+import type { UpstreamAddress } from './address.ts'
+import { type Call, Connection, type ConnectionOwner } from './connection.ts'
+import { UpstreamBusy } from './failure.ts'
+import type { UpstreamLimits } from './limits.ts'
+import { type OpenSocket, socketOpener } from './open-socket.ts'
+
+/** How often deadlines are looked at: one look for all of them, and no timer for any. */
+const LOOK_EVERY_MS = { longest: 250, shortest: 10 }
+
+/** Calls in the order in which they came, and until when each waits. */
+type Queue = Map<Call, number>
+
+/** Connections to the app: kept, and lent to one call at a time. Calls that find none wait in order. */
+export class ConnectionPool implements ConnectionOwner {
+  nowMs: number
+  readonly #limits: UpstreamLimits
+  readonly #open: OpenSocket
+  readonly #all = new Set<Connection>()
+  /** Those being opened, with the call that each is promised to; `undefined` for whoever is first. */
+  readonly #opening = new Map<Connection, Call | undefined>()
+  #openingForAny = 0
+  /** Used from the end: those at the beginning rest until they are closed. */
+  readonly #free: Connection[] = []
+  readonly #waiting: Queue = new Map()
+  /** Calls for a connection that nobody has used before. */
+  readonly #waitingForNew: Queue = new Map()
+  readonly #lookEveryMs: number
+  readonly #look: NodeJS.Timeout
+  #lookedAtMs = performance.now()
+  #isClosed = false
+
+  constructor(address: UpstreamAddress, limits: UpstreamLimits) {
+    this.#limits = limits
+    this.#open = socketOpener(address)
+    this.#lookEveryMs = lookEveryMs(limits)
+    this.nowMs = this.#lookedAtMs + this.#lookEveryMs
+    this.#look = setInterval(() => this.#checkDeadlines(performance.now()), this.#lookEveryMs)
+    this.#look.unref()
+  }
+
+  /** Calls that wait for a connection. */
+  get queued(): number {
+    return this.#waiting.size + this.#waitingForNew.size + this.#opening.size - this.#openingForAny
+  }
+
+  /** Gives the call a connection, now or as soon as there is one. */
+  request(call: Call): void {
+    const connection = this.#free.pop()
+    if (connection === undefined) this.#wait(call, this.#waiting)
+    else connection.assign(call)
+  }
+
+  /** The same, with a connection of its own: for what must not be lost to a race, or will not give it back. */
+  requestNew(call: Call): void {
+    this.#wait(call, this.#waitingForNew)
+  }
+
+  /** Withdraws a call that waits. */
+  cancel(call: Call): void {
+    if (this.#waiting.delete(call) || this.#waitingForNew.delete(call)) return
+    for (const [connection, promisedTo] of this.#opening) {
+      if (promisedTo !== call) continue
+      this.#opening.delete(connection)
+      connection.destroy()
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearInterval(this.#look)
+    for (const connection of this.#all) connection.destroy()
+    this.#expire(this.#waiting, Number.POSITIVE_INFINITY, 'the proxy stops')
+    this.#expire(this.#waitingForNew, Number.POSITIVE_INFINITY, 'the proxy stops')
+  }
+
+  onFree(connection: Connection): void {
+    const promisedTo = this.#opened(connection)
+    if (promisedTo === undefined && this.#waitingForNew.size > 0 && this.#isFull) {
+      connection.destroy() // which makes room for the one that is needed
+      return
+    }
+    const call = promisedTo ?? takeFirst(this.#waiting)
+    if (call === undefined) this.#free.push(connection)
+    else connection.assign(call)
+  }
+
+  onGone(connection: Connection, error: Error | undefined): void {
+    this.#all.delete(connection)
+    const freeAt = this.#free.indexOf(connection)
+    if (freeAt !== -1) this.#free.splice(freeAt, 1)
+    const wasOpening = this.#opening.has(connection)
+    const promisedTo = this.#opened(connection)
+    if (wasOpening && error !== undefined) {
+      // One for each call was being opened: without this one, the first in line waits for nothing.
+      const call = promisedTo ?? (this.#waiting.size > this.#openingForAny ? takeFirst(this.#waiting) : undefined)
+      call?.onFailure(error, false)
+    }
+    this.#openMore()
+  }
+
+  get #isFull(): boolean {
+    return this.#all.size >= this.#limits.connections
+  }
+
+  /** Calls for which no connection is being opened. */
+  get #unserved(): number {
+    return this.#waiting.size + this.#waitingForNew.size - this.#openingForAny
+  }
+
+  #wait(call: Call, queue: Queue): void {
+    if (this.#isClosed || (this.#isFull && this.#unserved >= this.#limits.queueLength)) {
+      call.onFailure(new UpstreamBusy(`${this.#unserved} exchanges wait for a connection already`), false)
+      return
+    }
+    queue.set(call, this.nowMs + this.#limits.queueTimeoutMs)
+    if (queue === this.#waitingForNew && this.#isFull) this.#free[0]?.destroy()
+    this.#openMore()
+  }
+
+  #openMore(): void {
+    while (!this.#isClosed && !this.#isFull) {
+      const promisedTo = takeFirst(this.#waitingForNew)
+      if (promisedTo === undefined && this.#waiting.size <= this.#openingForAny) return
+      const connection = new Connection(this, this.#limits, this.#open, promisedTo?.wantsSwitch === true)
+      this.#all.add(connection)
+      this.#opening.set(connection, promisedTo)
+      if (promisedTo === undefined) this.#openingForAny++
+    }
+  }
+
+  /** @returns whom a connection that is no longer being opened was promised to */
+  #opened(connection: Connection): Call | undefined {
+    const promisedTo = this.#opening.get(connection)
+    if (this.#opening.delete(connection) && promisedTo === undefined) this.#openingForAny--
+    return promisedTo
+  }
+
+  #checkDeadlines(nowMs: number): void {
+    const sinceMs = nowMs - this.#lookedAtMs
+    this.#lookedAtMs = nowMs
+    this.nowMs = nowMs + this.#lookEveryMs
+    // Held up, or stopped and continued: what has come in the meantime must be read before it is called late.
+    if (sinceMs > 4 * this.#lookEveryMs) return
+    for (const connection of this.#all) connection.checkDeadline(nowMs)
+    const why = `no connection free within ${this.#limits.queueTimeoutMs} ms`
+    this.#expire(this.#waiting, nowMs, why)
+    this.#expire(this.#waitingForNew, nowMs, why)
+  }
+
+  #expire(queue: Queue, nowMs: number, why: string): void {
+    for (const [call, untilMs] of queue) {
+      if (untilMs > nowMs) return
+      queue.delete(call)
+      call.onFailure(new UpstreamBusy(why), false)
+    }
+  }
+}
+
+const takeFirst = (queue: Queue): Call | undefined => {
+  for (const call of queue.keys()) {
+    queue.delete(call)
+    return call
+  }
+  return undefined
+}
+
+/** An eighth of the shortest timeout, so that none is missed by much. */
+const lookEveryMs = (limits: UpstreamLimits): number => {
+  const shortestMs = Math.min(
+    limits.queueTimeoutMs,
+    limits.connectTimeoutMs,
+    limits.headersTimeoutMs,
+    limits.bodyIdleTimeoutMs,
+    limits.keepAliveTimeoutMs,
+  )
+  return Math.min(LOOK_EVERY_MS.longest, Math.max(LOOK_EVERY_MS.shortest, Math.ceil(shortestMs / 8)))
+}
