@@ -4,6 +4,7 @@ import type { Logger } from '#shared/log.ts'
 import { ClientConnection, type ConnectionHost, type ConnectionLimits } from './client/connection.ts'
 import { SMALL_BYTES } from './client/reply-writer.ts'
 import type { Pipeline } from './compose.ts'
+import { DeadlineWatch } from './deadline-watch.ts'
 import type { Exchange, ExchangeContext, ExchangeLimits } from './exchange.ts'
 import type { TrafficCounts } from './layers/traffic.ts'
 import type { Refusal } from './refusal.ts'
@@ -11,20 +12,15 @@ import { refuseUnparsed } from './unparsed.ts'
 
 export type ServerLimits = ExchangeLimits & ConnectionLimits
 
-/** How often deadlines and stalls are looked for: one timer for all connections, none for each. */
-const LOOK_EVERY_MS = { longest: 250, shortest: 10 }
-
 /** The traffic port: connections in, exchanges through the pipeline, and a drain that knows what is in flight. */
 export class ProxyServer implements ConnectionHost, Drain {
   readonly listener: Server
   readonly limits: ServerLimits
   readonly context: ExchangeContext
-  nowMs: number
   readonly #log: Logger
   readonly #traffic: TrafficCounts
   readonly #connections = new Set<ClientConnection>()
-  readonly #lookEveryMs: number
-  readonly #look: NodeJS.Timeout
+  readonly #watch: DeadlineWatch
   #requests = 0
   #isClosing = false
 
@@ -33,20 +29,22 @@ export class ProxyServer implements ConnectionHost, Drain {
     this.#traffic = traffic
     this.#log = log
     this.context = { pipeline, limits, isClosing: () => this.#isClosing }
-    const shortestMs = Math.min(limits.headersTimeoutMs, limits.uploadIdleMs, limits.downloadIdleMs)
-    this.#lookEveryMs = Math.min(LOOK_EVERY_MS.longest, Math.max(LOOK_EVERY_MS.shortest, Math.ceil(shortestMs / 8)))
-    this.nowMs = performance.now() + this.#lookEveryMs
-    this.#look = setInterval(() => this.#checkDeadlines(performance.now()), this.#lookEveryMs)
-    this.#look.unref()
+    this.#watch = new DeadlineWatch([limits.headersTimeoutMs, limits.uploadIdleMs, limits.downloadIdleMs], (nowMs) => {
+      for (const connection of this.#connections) connection.checkDeadline(nowMs)
+    })
     // Half open: a client that has said all it will may still read its reply.
     this.listener = createServer({ noDelay: true, allowHalfOpen: true, highWaterMark: SMALL_BYTES }, (socket) =>
       this.#accept(socket),
     )
   }
 
+  get nowMs(): number {
+    return this.#watch.nowMs
+  }
+
   /** Stops the timer; connections are the drain's to end. */
   close(): void {
-    clearInterval(this.#look)
+    this.#watch.stop()
   }
 
   onExchange(exchange: Exchange): void {
@@ -95,10 +93,5 @@ export class ProxyServer implements ConnectionHost, Drain {
 
   #accept(socket: Socket): void {
     this.#connections.add(new ClientConnection(this, socket))
-  }
-
-  #checkDeadlines(nowMs: number): void {
-    this.nowMs = nowMs + this.#lookEveryMs
-    for (const connection of this.#connections) connection.checkDeadline(nowMs)
   }
 }

@@ -54,7 +54,7 @@ export const proxyFields = z.object({
     'Connections to the app at once, per process.',
   ),
   UPSTREAM_QUEUE_LIMIT: count(1_024, { min: 1, max: 1_000_000 }).describe(
-    'Requests that may wait for one of them; more get 503.',
+    'Requests that may wait for one of them, beside those for which one is being opened; more get 503.',
   ),
   UPSTREAM_QUEUE_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe('The longest such wait; then 503.'),
   UPSTREAM_CONNECT_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe('To connect to the app; then 504.'),

@@ -7,6 +7,8 @@ export class HeadBuffer {
   readonly #limitBytes: number
   #partial = ''
   #end = 0
+  #octets: Buffer | undefined
+  #octetsStart = 0
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes
@@ -22,6 +24,16 @@ export class HeadBuffer {
     return this.#end
   }
 
+  /** What the head last taken was read from, where it came in one piece: valid until the next read. */
+  get octets(): Buffer | undefined {
+    return this.#octets
+  }
+
+  /** Where in `octets` it begins. */
+  get octetsStart(): number {
+    return this.#octetsStart
+  }
+
   /**
    * @returns the head with the empty line that ends it, as latin1, once it is whole
    * @throws SectionTooLarge
@@ -34,6 +46,8 @@ export class HeadBuffer {
         const text = bytes.toString('latin1', start, at + 4)
         this.#hold(text.length - 4, text)
         this.#end = at + 4
+        this.#octets = bytes
+        this.#octetsStart = start
         return text
       }
     }
@@ -47,6 +61,8 @@ export class HeadBuffer {
       return undefined
     }
     this.#partial = ''
+    this.#octets = undefined
+    this.#octetsStart = 0
     this.#end = start + at + 4 - before
     return text.slice(0, at + 4)
   }

@@ -89,7 +89,7 @@ export class ReplyReader {
   }
 
   #takeHead(text: string): void {
-    const head = parseReplyStart(text)
+    const head = parseReplyStart(text, this.#head.octets, this.#head.octetsStart)
     const { status } = head
     const framed = framing(head.rawHeaders, head.httpVersionMinor)
     if (status === 101) this.#state = 'switched'
@@ -106,7 +106,7 @@ export class ReplyReader {
 const STATUS_LINE_LENGTH = 'HTTP/1.1 200'.length
 
 /** @throws MalformedMessage */
-const parseReplyStart = (text: string): ReplyStart => {
+const parseReplyStart = (text: string, octets: Buffer | undefined, offset: number): ReplyStart => {
   const minor = text.charCodeAt(7) - 48
   if (!text.startsWith('HTTP/1.') || (minor !== 0 && minor !== 1) || text.charCodeAt(8) !== SPACE) {
     throw new MalformedMessage('what is no HTTP/1.1 reply')
@@ -124,7 +124,8 @@ const parseReplyStart = (text: string): ReplyStart => {
   if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
     throw new MalformedMessage('a status line with a control character')
   }
-  return { status, statusText, httpVersionMinor: minor, rawHeaders: parseFields(text, at + 2, text.length - 2) }
+  const rawHeaders = parseFields(text, at + 2, text.length - 2, octets, offset)
+  return { status, statusText, httpVersionMinor: minor, rawHeaders }
 }
 
 const statusCode = (text: string): number => {

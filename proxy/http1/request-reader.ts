@@ -64,7 +64,7 @@ export class RequestReader {
     let at = 0
     while (text.startsWith('\r\n', at)) at += 2
     if (at === text.length) return undefined
-    const request = parseRequestStart(text, at)
+    const request = parseRequestStart(text, at, this.#head.octets, this.#head.octetsStart)
     if (request.framing instanceof MalformedMessage) this.#body.beginNone()
     else this.#body.begin(request.framing)
     return request
@@ -82,7 +82,7 @@ export class RequestReader {
 const VERSION = ' HTTP/1.'
 
 /** @throws MalformedMessage */
-const parseRequestStart = (text: string, start: number): RequestStart => {
+const parseRequestStart = (text: string, start: number, octets: Buffer | undefined, offset: number): RequestStart => {
   let at = start
   while (IS_TOKEN[text.charCodeAt(at)] === 1) at++
   if (at === start || at - start > METHOD_LIMIT || text.charCodeAt(at) !== SPACE) {
@@ -98,7 +98,7 @@ const parseRequestStart = (text: string, start: number): RequestStart => {
   if (!text.startsWith(VERSION, at) || (minor !== 0 && minor !== 1) || !text.startsWith('\r\n', fieldsStart - 2)) {
     throw new MalformedMessage('a request line that does not end in HTTP/1.1')
   }
-  const rawHeaders = parseFields(text, fieldsStart, text.length - 2)
+  const rawHeaders = parseFields(text, fieldsStart, text.length - 2, octets, offset)
   return { method, target, httpVersionMinor: minor, rawHeaders, framing: framingOrFault(rawHeaders, minor) }
 }
 

@@ -84,6 +84,11 @@ export class Connection implements ReplySink {
     this.#socket.on('drain', this.#onDrain)
   }
 
+  /** Whether it is open, and carries no call. */
+  get isFree(): boolean {
+    return this.#state === 'free'
+  }
+
   /** Gives the connection, which must be free, to a call. */
   assign(call: Call): void {
     this.#state = 'busy'

@@ -1,5 +1,9 @@
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '../testing/start-proxy.ts'
 import { startRawUpstream, type TestUpstream } from '../testing/start-upstream.ts'
@@ -158,7 +162,7 @@ describe('a connection that cannot be opened', () => {
     ['as many connections as calls', 10],
     ['fewer connections than calls', 2],
     ['one connection', 1],
-  ])('fails one call, and so each call fails once: %s', async (_what, connections) => {
+  ])('fails each call once: %s', async (_what, connections) => {
     const pool = openPool(`http://127.0.0.1:${await closedPort()}`, { connections })
     const all = calls('a', 'b', 'c', 'd', 'e')
     for (const call of all) pool.request(call)
@@ -170,6 +174,26 @@ describe('a connection that cannot be opened', () => {
       expect(events).toHaveLength(1)
       expect(error).toMatchObject({ code: 'ECONNREFUSED' })
     }
+  })
+
+  it('fails one call and no other: those behind it are served where the app comes up', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'pool-'))
+    const path = join(folder, 'app.sock')
+    const server = createServer((socket) => socket.on('data', () => socket.write(reply('up'))))
+    const pool = openPool(`unix:${path}`, { connections: 1 })
+    const [first, second, third] = calls('first', 'second', 'third')
+    const heard = first.onFailure.bind(first)
+    first.onFailure = (error) => {
+      server.listen(path) // before the next connection is opened
+      heard(error)
+    }
+    for (const call of [first, second, third]) pool.request(call)
+    expect(await first.over).toEqual(['Error'])
+    for (const call of [second, third]) expect(await call.over).toEqual(answered('up'))
+    pool.close()
+    server.close()
+    await once(server, 'close')
+    await rm(folder, { recursive: true })
   })
 
   it('is opened anew for the next call', async () => {
@@ -304,6 +328,30 @@ describe('a connection that rests', () => {
     await eventually('it is closed', () => app.sockets.size === 0)
     expect(await made(pool, second)).toEqual(answered('second'))
     expect(app.requests.map(({ connection }) => connection)).toEqual([0, 1])
+  })
+
+  it('on which something has come, unread as a call asks for it, gives that to nobody, nor is it cut under the call', async () => {
+    const app = await startApp()
+    const pool = openPool(app.url)
+    const trigger = await startRawUpstream((socket) => socket.on('data', () => ask()))
+    opened.push(trigger)
+    let ask = (): void => undefined
+    const client = connect(trigger.port, '127.0.0.1').setNoDelay()
+    await once(client, 'connect')
+    for (let round = 0; round < 20; round++) {
+      for (const says of [(socket: Socket) => socket.write(reply('not-yours')), (socket: Socket) => socket.end()]) {
+        await made(pool, new TestCall('first'))
+        const second = new TestCall('second')
+        ask = () => pool.request(second)
+        const { socket } = app.requests.at(-1) as App['requests'][number]
+        await delay(2)
+        // From here the system tells us of both at once, and first of what makes us ask.
+        client.write('now')
+        says(socket.setNoDelay())
+        expect(await second.over).toEqual(answered('second'))
+      }
+    }
+    client.destroy()
   })
 
   it('is none after a reply with more behind it', async () => {

@@ -1,18 +1,15 @@
+import { DeadlineWatch } from '../deadline-watch.ts'
 import type { UpstreamAddress } from './address.ts'
 import { type Call, Connection, type ConnectionOwner } from './connection.ts'
 import { UpstreamBusy } from './failure.ts'
 import type { UpstreamLimits } from './limits.ts'
 import { type OpenSocket, socketOpener } from './open-socket.ts'
 
-/** How often deadlines are looked at: one look for all of them, and no timer for any. */
-const LOOK_EVERY_MS = { longest: 250, shortest: 10 }
-
 /** Calls in the order in which they came, and until when each waits. */
 type Queue = Map<Call, number>
 
 /** Connections to the app: kept, and lent to one call at a time. Calls that find none wait in order. */
 export class ConnectionPool implements ConnectionOwner {
-  nowMs: number
   readonly #limits: UpstreamLimits
   readonly #open: OpenSocket
   readonly #all = new Set<Connection>()
@@ -21,21 +18,26 @@ export class ConnectionPool implements ConnectionOwner {
   #openingForAny = 0
   /** Used from the end: those at the beginning rest until they are closed. */
   readonly #free: Connection[] = []
+  /** Calls that have a connection, and go out on it at the end of this turn of the loop. */
+  readonly #lending = new Map<Call, Connection>()
   readonly #waiting: Queue = new Map()
   /** Calls for a connection that nobody has used before. */
   readonly #waitingForNew: Queue = new Map()
-  readonly #lookEveryMs: number
-  readonly #look: NodeJS.Timeout
-  #lookedAtMs = performance.now()
+  readonly #watch: DeadlineWatch
   #isClosed = false
 
   constructor(address: UpstreamAddress, limits: UpstreamLimits) {
     this.#limits = limits
     this.#open = socketOpener(address)
-    this.#lookEveryMs = lookEveryMs(limits)
-    this.nowMs = this.#lookedAtMs + this.#lookEveryMs
-    this.#look = setInterval(() => this.#checkDeadlines(performance.now()), this.#lookEveryMs)
-    this.#look.unref()
+    const { queueTimeoutMs, connectTimeoutMs, headersTimeoutMs, bodyIdleTimeoutMs, keepAliveTimeoutMs } = limits
+    this.#watch = new DeadlineWatch(
+      [queueTimeoutMs, connectTimeoutMs, headersTimeoutMs, bodyIdleTimeoutMs, keepAliveTimeoutMs],
+      (nowMs) => this.#checkDeadlines(nowMs),
+    )
+  }
+
+  get nowMs(): number {
+    return this.#watch.nowMs
   }
 
   /** Calls that wait for a connection. */
@@ -43,11 +45,11 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#waiting.size + this.#waitingForNew.size + this.#opening.size - this.#openingForAny
   }
 
-  /** Gives the call a connection, now or as soon as there is one. */
+  /** Gives the call a connection as soon as there is one. */
   request(call: Call): void {
     const connection = this.#free.pop()
     if (connection === undefined) this.#wait(call, this.#waiting)
-    else connection.assign(call)
+    else this.#lend(connection, call)
   }
 
   /** The same, with a connection of its own: for what must not be lost to a race, or will not give it back. */
@@ -57,6 +59,12 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Withdraws a call that waits. */
   cancel(call: Call): void {
+    const connection = this.#lending.get(call)
+    if (connection !== undefined) {
+      this.#lending.delete(call)
+      if (connection.isFree) this.#free.push(connection)
+      return
+    }
     if (this.#waiting.delete(call) || this.#waitingForNew.delete(call)) return
     for (const [connection, promisedTo] of this.#opening) {
       if (promisedTo !== call) continue
@@ -67,13 +75,14 @@ export class ConnectionPool implements ConnectionOwner {
 
   close(): void {
     this.#isClosed = true
-    clearInterval(this.#look)
+    this.#watch.stop()
     for (const connection of this.#all) connection.destroy()
     this.#expire(this.#waiting, Number.POSITIVE_INFINITY, 'the proxy stops')
     this.#expire(this.#waitingForNew, Number.POSITIVE_INFINITY, 'the proxy stops')
   }
 
   onFree(connection: Connection): void {
+    const isNew = this.#opening.has(connection)
     const promisedTo = this.#opened(connection)
     if (promisedTo === undefined && this.#waitingForNew.size > 0 && this.#isFull) {
       connection.destroy() // which makes room for the one that is needed
@@ -81,7 +90,8 @@ export class ConnectionPool implements ConnectionOwner {
     }
     const call = promisedTo ?? takeFirst(this.#waiting)
     if (call === undefined) this.#free.push(connection)
-    else connection.assign(call)
+    else if (isNew) connection.assign(call)
+    else this.#lend(connection, call)
   }
 
   onGone(connection: Connection, error: Error | undefined): void {
@@ -96,6 +106,24 @@ export class ConnectionPool implements ConnectionOwner {
       call?.onFailure(error, false)
     }
     this.#openMore()
+  }
+
+  /**
+   * A connection that has been used is lent at the end of this turn of the loop, when what had come on it has been read:
+   * bytes that nobody asked for must not answer the call, nor the call go where the app has hung up already.
+   */
+  #lend(connection: Connection, call: Call): void {
+    if (this.#lending.size === 0) setImmediate(this.#lendAll)
+    this.#lending.set(call, connection)
+  }
+
+  readonly #lendAll = (): void => {
+    const lent = [...this.#lending]
+    this.#lending.clear()
+    for (const [call, connection] of lent) {
+      if (connection.isFree) connection.assign(call)
+      else this.request(call)
+    }
   }
 
   get #isFull(): boolean {
@@ -136,11 +164,6 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   #checkDeadlines(nowMs: number): void {
-    const sinceMs = nowMs - this.#lookedAtMs
-    this.#lookedAtMs = nowMs
-    this.nowMs = nowMs + this.#lookEveryMs
-    // Held up, or stopped and continued: what has come in the meantime must be read before it is called late.
-    if (sinceMs > 4 * this.#lookEveryMs) return
     for (const connection of this.#all) connection.checkDeadline(nowMs)
     const why = `no connection free within ${this.#limits.queueTimeoutMs} ms`
     this.#expire(this.#waiting, nowMs, why)
@@ -162,16 +185,4 @@ const takeFirst = (queue: Queue): Call | undefined => {
     return call
   }
   return undefined
-}
-
-/** An eighth of the shortest timeout, so that none is missed by much. */
-const lookEveryMs = (limits: UpstreamLimits): number => {
-  const shortestMs = Math.min(
-    limits.queueTimeoutMs,
-    limits.connectTimeoutMs,
-    limits.headersTimeoutMs,
-    limits.bodyIdleTimeoutMs,
-    limits.keepAliveTimeoutMs,
-  )
-  return Math.min(LOOK_EVERY_MS.longest, Math.max(LOOK_EVERY_MS.shortest, Math.ceil(shortestMs / 8)))
 }
