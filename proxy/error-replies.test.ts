@@ -215,6 +215,63 @@ describe('a body that turns out to be malformed', () => {
   })
 })
 
+it('a connection that takes longer to open than a request may wait for one is a 504, at its own time limit', async () => {
+  // It takes the connection, and leaves the handshake of TLS unanswered.
+  const upstream = await opening(startRawUpstream((socket) => socket.resume()))
+  const proxy = await opening(
+    startProxy(`https://127.0.0.1:${upstream.port}`, {
+      UPSTREAM_QUEUE_TIMEOUT_MS: '100',
+      UPSTREAM_CONNECT_TIMEOUT_MS: '600',
+    }),
+  )
+  const [, line] = await expectError(proxy, upstream.port, 504)
+  expect(line).toMatchObject({ refusal: 'upstream-timeout' })
+})
+
+it('a reply without a length that breaks off is reset for a client of HTTP/1.0, to whom its end would be the end', async () => {
+  let socket: Socket | undefined
+  const upstream = await opening(
+    startRawUpstream((connection) => {
+      socket = connection
+      connection.once('data', () => connection.write(`${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n`))
+    }),
+  )
+  const proxy = await opening(startProxy(upstream.url))
+  const client = await rawClient(proxy.port)
+  const errors: unknown[] = []
+  client.socket.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code))
+  client.send('GET / HTTP/1.0\r\nHost: a\r\n\r\n')
+  await client.until('ab')
+  socket?.resetAndDestroy()
+  await client.closed()
+  expect(errors).toEqual(['ECONNRESET'])
+})
+
+it('interim replies without end are not kept for a client that does not read them', async () => {
+  let sent = 0
+  const upstream = await opening(
+    startRawUpstream((socket) => {
+      socket.once('data', () => {
+        const hints = `HTTP/1.1 103 Early Hints\r\nLink: ${'x'.repeat(1_000)}\r\n\r\n`.repeat(50)
+        const more = () => {
+          sent += hints.length
+          if (!socket.destroyed && sent < 60_000_000) socket.write(hints, () => setImmediate(more))
+        }
+        more()
+      })
+    }),
+  )
+  const proxy = await opening(startProxy(upstream.url))
+  const connections: Socket[] = []
+  proxy.server.listener.on('connection', (connection) => connections.push(connection))
+  const client = await rawClient(proxy.port)
+  client.socket.pause()
+  client.send(REQUEST)
+  await eventually('the app has sent much', () => sent > 50_000_000)
+  expect(connections[0]?.writableLength).toBeLessThan(1_000_000)
+  client.socket.destroy()
+})
+
 describe('what only looks odd in a reply goes on', () => {
   it.each([
     ['no reason phrase', 'HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok', 200],

@@ -141,14 +141,12 @@ export class Exchange {
   sendChunk(bytes: Buffer, isStable: boolean): boolean {
     if (this.#isAnswered()) return true
     this.#bodyBytes += bytes.length
-    if (this.client.writer.body(bytes, isStable)) return true
-    this.#downloadStalledSinceMs = performance.now()
-    return false
+    return this.#keepsUp(this.client.writer.body(bytes, isStable))
   }
 
-  /** What has been sent so far goes out: nothing more is here at the moment. */
-  flush(): void {
-    if (!this.#isFinished) this.client.writer.flush()
+  /** What has been sent so far goes out: nothing more is here at the moment. @returns as `sendChunk` does */
+  flush(): boolean {
+    return this.#isAnswered() || this.#keepsUp(this.client.writer.flush())
   }
 
   /** Ends the app's reply. */
@@ -182,7 +180,7 @@ export class Exchange {
     if (this.isHeadSent) {
       // The status has gone out: only a broken connection can tell the client that the reply is not whole.
       this.#isCut = true
-      this.client.destroy()
+      this.client.cut()
       return
     }
     this.client.writer.takeBack()
@@ -233,12 +231,17 @@ export class Exchange {
     } else if (nowMs - this.#downloadStalledSinceMs > this.limits.downloadIdleMs) {
       this.#refusal ??= this.#unread()
       this.#isCut = true
-      this.client.destroy()
+      this.client.cut()
     }
   }
 
   #unread(): Refusal {
     return refusal('request-timeout', `the client left the reply unread for ${this.limits.downloadIdleMs} ms`)
+  }
+
+  #keepsUp(isTaken: boolean): boolean {
+    if (!isTaken) this.#downloadStalledSinceMs = performance.now()
+    return isTaken
   }
 
   /** Whether nothing more can be said: all has been, or a refusal has taken its place. */
@@ -274,10 +277,13 @@ export class Exchange {
   #finish(isWhole: boolean): void {
     if (this.#isFinished) return
     this.#isFinished = true
+    const kind = this.#kind(isWhole)
+    // What we had to say ourselves to a client that had left was said to nobody.
+    const isUnheard = this.#status === 0 || (kind === 'client-abort' && this.#isOwn)
     const outcome: Outcome = {
-      kind: this.#kind(isWhole),
-      status: this.#status === 0 ? CLIENT_CLOSED_REQUEST : this.#status,
-      refusal: this.#refusal,
+      kind,
+      status: isUnheard ? CLIENT_CLOSED_REQUEST : this.#status,
+      refusal: isUnheard ? undefined : this.#refusal,
       durationMs: performance.now() - this.startedAtMs,
       bodyBytes: this.#bodyBytes,
     }

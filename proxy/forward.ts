@@ -90,12 +90,8 @@ class RoundTrip implements Call {
       connection.endRequest()
       return
     }
-    // The head goes out together with what of the body is already here.
-    connection.cork()
-    connection.write(head)
-    this.#upload = new Upload(this.#exchange, connection, isChunked)
+    this.#upload = new Upload(this.#exchange, connection, head, isChunked)
     this.#upload.start()
-    if (connection.uncork()) this.#upload.resume()
   }
 
   onDrain(): void {
@@ -117,8 +113,8 @@ class RoundTrip implements Call {
     return this.#exchange.sendChunk(bytes, isStable)
   }
 
-  onPause(): void {
-    if (!this.#isOver) this.#exchange.flush()
+  onPause(): boolean {
+    return this.#isOver || this.#exchange.flush()
   }
 
   onEnd(rawTrailers: readonly string[]): void {

@@ -32,7 +32,7 @@ export class ProxyServer implements ConnectionHost, Drain {
     this.#watch = new DeadlineWatch([limits.headersTimeoutMs, limits.uploadIdleMs, limits.downloadIdleMs], (nowMs) => {
       for (const connection of this.#connections) connection.checkDeadline(nowMs)
     })
-    // Half open: a client that has said all it will may still read its reply.
+    // Half open: the last bytes of a reply still reach a client that has ended its side. One that ends it before has gone.
     this.listener = createServer({ noDelay: true, allowHalfOpen: true, highWaterMark: SMALL_BYTES }, (socket) =>
       this.#accept(socket),
     )

@@ -43,8 +43,9 @@ export const expectsTheUnknown = ({ rawHeaders, httpVersionMinor }: RequestStart
   )
 
 /** Any other `Upgrade` is an offer that a server may pass over (RFC 9110 §7.8): the request is answered as it is. */
-export const isWebSocketHandshake = ({ method, rawHeaders }: RequestStart): boolean =>
+export const isWebSocketHandshake = ({ method, httpVersionMinor, rawHeaders }: RequestStart): boolean =>
   method === 'GET' &&
+  httpVersionMinor === 1 && // HTTP/1.0 knows no upgrade
   someField(rawHeaders, 'upgrade', (value) => value.toLowerCase() === 'websocket') &&
   someField(rawHeaders, 'connection', (value) => hasToken(value, 'upgrade'))
 

@@ -6,12 +6,15 @@ import { MalformedMessage, SectionTooLarge } from '../http1/malformed.ts'
 import { RequestReader, type RequestStart } from '../http1/request-reader.ts'
 import { type Refusal, refusal } from '../refusal.ts'
 import type { ReplyHead } from '../reply.ts'
+import { release } from './release.ts'
 import { ReplyWriter } from './reply-writer.ts'
 
 /** Takes a request's body. */
 export interface BodyTaker {
-  /** @returns whether more may come at once; `resumeBody` follows where not */
+  /** @returns whether the bytes have been used up, and more may come; `resumeBody` follows, once they have, where not */
   onBody(bytes: Buffer): boolean
+  /** No more is here at the moment. @returns as `onBody` does */
+  onPause(): boolean
   onBodyEnd(rawTrailers: readonly string[]): void
 }
 
@@ -69,6 +72,10 @@ export class ClientConnection implements BodySink {
   #isHeldBack = false
   /** What came before its turn. */
   #unread: Buffer | undefined
+  /** Whether the taker of the body has not used up what it got by this read. */
+  #isLent = false
+  /** What it has not used up. */
+  #lent: Buffer | undefined
   #droppedBytes = 0
   /** Where the next request begins cannot be told: nothing more is read. */
   #isBroken = false
@@ -117,8 +124,11 @@ export class ClientConnection implements BodySink {
     this.#readOn()
   }
 
+  /** What was read of the body has been used up. */
   resumeBody(): void {
     this.#isHeldBack = false
+    if (this.#lent !== undefined) release(this.#lent)
+    this.#lent = undefined
     this.#readOn()
   }
 
@@ -126,10 +136,11 @@ export class ClientConnection implements BodySink {
   leaveBody(): void {
     this.#taker = undefined
     this.#isHeldBack = false
+    this.#lent = undefined // not released: it may still be on its way
   }
 
   onBody(bytes: Buffer): void {
-    if (this.#taker?.onBody(bytes) === false) this.#isHeldBack = true
+    if (this.#taker?.onBody(bytes) === false) this.#isHeldBack = this.#isLent = true
   }
 
   /** Ends what is overdue. */
@@ -164,6 +175,12 @@ export class ClientConnection implements BodySink {
     this.#socket.destroy()
   }
 
+  /** Breaks off a reply, so that the client cannot take it for whole. */
+  cut(): void {
+    if (this.writer.endsByClose) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
+  }
+
   /**
    * Lets go of the connection, which leaves HTTP.
    *
@@ -181,7 +198,15 @@ export class ClientConnection implements BodySink {
   readonly #onData = (bytes: Buffer): void => {
     const unread = this.#unread
     this.#unread = undefined
-    this.#read(unread === undefined ? bytes : Buffer.concat([unread, bytes]))
+    this.#isLent = false
+    if (unread !== undefined) this.#read(Buffer.concat([unread, bytes]))
+    else {
+      this.#read(bytes)
+      if (this.#unread !== undefined) return
+      // What has been lent is on its way, even where the body has ended: it comes back by `resumeBody`, or is collected.
+      if (!this.#isLent) release(bytes)
+      else if (this.#isHeldBack) this.#lent = bytes
+    }
   }
 
   #read(bytes: Buffer): void {
@@ -198,6 +223,7 @@ export class ClientConnection implements BodySink {
       if (!(error instanceof MalformedMessage)) throw error
       this.#onMalformed(error)
     }
+    if (this.#taker?.onPause() === false) this.#isHeldBack = this.#isLent = true
     if (this.#isHeldBack || (this.#unread !== undefined && this.#unread.length >= UNREAD_LIMIT)) this.#socket.pause()
   }
 
@@ -257,8 +283,7 @@ export class ClientConnection implements BodySink {
 
   #endBody(): void {
     const taker = this.#taker
-    this.#taker = undefined
-    this.#isHeldBack = false
+    this.leaveBody()
     taker?.onBodyEnd(this.#reader.trailers)
   }
 
@@ -278,8 +303,7 @@ export class ClientConnection implements BodySink {
     const exchange = this.#exchange
     if (exchange === undefined || (error !== undefined && error !== null)) return // `close` follows an error
     this.#exchange = undefined
-    this.#taker = undefined
-    this.#isHeldBack = false
+    this.leaveBody()
     const isLast = this.writer.closes || this.#isBroken
     exchange.onSent()
     this.#host.onExchangeEnd(exchange)
@@ -301,7 +325,11 @@ export class ClientConnection implements BodySink {
   /** The client says no more: unless its reply is on its way, it waits for none. */
   readonly #onEnd = (): void => {
     if (this.#state === 'exchange' && !this.writer.isEnded) this.destroy()
-    else this.#socket.end()
+    else {
+      this.#unread = undefined
+      this.#isBroken = true // nothing more is answered
+      this.#socket.end()
+    }
   }
 
   readonly #onClose = (): void => {

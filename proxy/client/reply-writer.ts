@@ -36,6 +36,7 @@ export class ReplyWriter {
   #hasLeft = false
   #isEnded = false
   #closes = false
+  #endsByClose = false
 
   constructor(socket: Socket, onSent: () => void) {
     this.#socket = socket
@@ -70,8 +71,14 @@ export class ReplyWriter {
     this.#hasHead = this.#hasLeft = this.#isEnded = this.#closes = false
   }
 
-  /** A `1xx`: goes out at once, any number of times before the head. */
+  /** Whether the end of the reply is that of its connection, and nothing else tells of it. */
+  get endsByClose(): boolean {
+    return this.#endsByClose
+  }
+
+  /** A `1xx`: goes out at once, before the head, and not to a client that does not read. */
   informational(status: number, headers: readonly string[]): void {
+    if (this.pendingBytes > 0) return
     let text = `HTTP/1.1 ${status} ${INFORMATIONAL[status] ?? ''}\r\n`
     for (let index = 0; index < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`
     this.#socket.write(`${text}\r\n`, 'latin1')
@@ -83,8 +90,8 @@ export class ReplyWriter {
     this.#hasBody = request.method !== 'HEAD' && status !== 204 && status !== 304
     const isLengthKnown = !this.#hasBody || fieldValue(head.headers, 'content-length') !== undefined
     this.#isChunked = !isLengthKnown && request.httpVersionMinor === 1
-    this.#closes =
-      mustClose || (!isLengthKnown && !this.#isChunked) || fieldValue(head.headers, 'connection') === 'close'
+    this.#endsByClose = !isLengthKnown && !this.#isChunked
+    this.#closes = mustClose || this.#endsByClose || fieldValue(head.headers, 'connection') === 'close'
     this.#hasHead = true
     this.#held = replyHeadText(head, this.#isChunked, this.#closes, request.httpVersionMinor)
   }

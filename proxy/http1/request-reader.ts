@@ -33,7 +33,7 @@ export class RequestReader {
 
   /** Whether a part of a head has come, and not the rest. */
   get isWithinHead(): boolean {
-    return this.#head.partial !== ''
+    return /[^\r\n]/.test(this.#head.partial) // empty lines in front of it are none
   }
 
   /** Whether the body of the request last begun has come whole. */

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type { Delivery, Reading } from './reading.ts'
+import type { ReadRequest, RequestsReading } from './request-reading.ts'
 
 /** What is used of llhttp, as undici ships it. Pointers are addresses in its memory. */
 interface Llhttp {
@@ -11,6 +12,8 @@ interface Llhttp {
   llhttp_execute(parser: number, from: number, bytes: number): number
   llhttp_finish(parser: number): number
   llhttp_get_error_pos(parser: number): number
+  llhttp_get_method(parser: number): number
+  llhttp_method_name(method: number): number
   llhttp_get_http_major(parser: number): number
   llhttp_get_http_minor(parser: number): number
 }
@@ -21,11 +24,48 @@ declare const WebAssembly: {
   Instance: new (module: object, imports: object) => { readonly exports: object }
 }
 
+const REQUEST = 1
 const RESPONSE = 2
 const OK = 0
 const PAUSED = 21
 const PAUSED_UPGRADE = 22
 const MEMORY_BYTES = 1_048_576
+
+/** Puts fields together from the pieces in which llhttp calls back for their names and values. */
+class FieldParts {
+  #parts: string[] = []
+  #isAfterName = false
+
+  addName(name: string): void {
+    if (this.#isAfterName) this.#parts[this.#parts.length - 1] += name
+    else this.#parts.push(name)
+    this.#isAfterName = true
+  }
+
+  addValue(value: string): void {
+    if (this.#isAfterName) this.#parts.push(value)
+    else this.#parts[this.#parts.length - 1] += value
+    this.#isAfterName = false
+  }
+
+  /** Names and values in turn. */
+  take(): string[] {
+    const parts = this.#parts
+    // Whether a value has come is told by the next name only: an empty one is not called back for where it is last.
+    if (parts.length % 2 === 1) parts.push('')
+    this.#parts = []
+    this.#isAfterName = false
+    return parts.map((part, index) => (index % 2 === 1 ? part.replace(/[ \t]+$/, '') : part))
+  }
+}
+
+const instance = (callbacks: Readonly<Record<string, (...values: number[]) => number>>): Llhttp => {
+  const code = createRequire(import.meta.url)('undici/lib/llhttp/llhttp-wasm.js') as Buffer
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { env: callbacks })
+  const llhttp = exports as Llhttp
+  llhttp._initialize()
+  return llhttp
+}
 
 /** What the callbacks write to: one message is read at a time. */
 interface Progress {
@@ -34,8 +74,6 @@ interface Progress {
   body: string
   status: number
   reason: string
-  fields: string[]
-  isAfterName: boolean
   isComplete: boolean
 }
 
@@ -45,76 +83,53 @@ interface Progress {
  * and but for stopping behind each message, so that what is left over can be counted.
  */
 export const llhttpReader = (): ((delivery: Delivery) => Reading) => {
-  const code = createRequire(import.meta.url)('undici/lib/llhttp/llhttp-wasm.js') as Buffer
+  const fields = new FieldParts()
   let progress: Progress
   let memory = Buffer.alloc(0)
   const text = (at: number, bytes: number): string => memory.toString('latin1', at, at + bytes)
-  const addName = (name: string): void => {
-    if (progress.isAfterName) progress.fields[progress.fields.length - 1] += name
-    else progress.fields.push(name)
-    progress.isAfterName = true
-  }
-  const addValue = (value: string): void => {
-    if (progress.isAfterName) progress.fields.push(value)
-    else progress.fields[progress.fields.length - 1] += value
-    progress.isAfterName = false
-  }
-  const takeFields = (): string[] => {
-    const { fields } = progress
-    // Whether a value has come is told by the next name only: an empty one is not called back for where it is last.
-    if (fields.length % 2 === 1) fields.push('')
-    progress.fields = []
-    progress.isAfterName = false
-    return fields.map((field, index) => (index % 2 === 1 ? field.replace(/[ \t]+$/, '') : field))
-  }
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), {
-    env: {
-      wasm_on_message_begin: () => 0,
-      wasm_on_url: () => 0,
-      wasm_on_status: (_parser: number, at: number, bytes: number) => {
-        progress.reason += text(at, bytes)
-        return 0
-      },
-      wasm_on_header_field: (_parser: number, at: number, bytes: number) => {
-        addName(text(at, bytes))
-        return 0
-      },
-      wasm_on_header_value: (_parser: number, at: number, bytes: number) => {
-        addValue(text(at, bytes))
-        return 0
-      },
-      wasm_on_headers_complete: (parser: number, status: number, isUpgrade: number) => {
-        const version = `${llhttp.llhttp_get_http_major(parser)}.${llhttp.llhttp_get_http_minor(parser)}`
-        progress.heads.push([`${version} ${status} ${progress.reason}`, ...takeFields()])
-        progress.status = status
-        progress.reason = ''
-        if (isUpgrade === 1) return 2
-        return progress.method === 'HEAD' || status < 200 ? 1 : 0
-      },
-      wasm_on_body: (_parser: number, at: number, bytes: number) => {
-        progress.body += text(at, bytes)
-        return 0
-      },
-      wasm_on_message_complete: () => {
-        if (progress.status < 200) return 0
-        progress.isComplete = true
-        return PAUSED
-      },
+  const llhttp = instance({
+    wasm_on_message_begin: () => 0,
+    wasm_on_url: () => 0,
+    wasm_on_status: (_parser: number, at: number, bytes: number) => {
+      progress.reason += text(at, bytes)
+      return 0
+    },
+    wasm_on_header_field: (_parser: number, at: number, bytes: number) => {
+      fields.addName(text(at, bytes))
+      return 0
+    },
+    wasm_on_header_value: (_parser: number, at: number, bytes: number) => {
+      fields.addValue(text(at, bytes))
+      return 0
+    },
+    wasm_on_headers_complete: (parser: number, status: number, isUpgrade: number) => {
+      const version = `${llhttp.llhttp_get_http_major(parser)}.${llhttp.llhttp_get_http_minor(parser)}`
+      progress.heads.push([`${version} ${status} ${progress.reason}`, ...fields.take()])
+      progress.status = status
+      progress.reason = ''
+      if (isUpgrade === 1) return 2
+      return progress.method === 'HEAD' || status < 200 ? 1 : 0
+    },
+    wasm_on_body: (_parser: number, at: number, bytes: number) => {
+      progress.body += text(at, bytes)
+      return 0
+    },
+    wasm_on_message_complete: () => {
+      if (progress.status < 200) return 0
+      progress.isComplete = true
+      return PAUSED
     },
   })
-  const llhttp = exports as Llhttp
-  llhttp._initialize()
   const input = llhttp.malloc(MEMORY_BYTES)
 
   return ({ method, pieces, isEnded }) => {
+    fields.take() // of one that was refused
     progress = {
       method,
       heads: [],
       body: '',
       status: 0,
       reason: '',
-      fields: [],
-      isAfterName: false,
       isComplete: false,
     }
     const parser = llhttp.llhttp_alloc(RESPONSE)
@@ -137,7 +152,7 @@ export const llhttpReader = (): ((delivery: Delivery) => Reading) => {
       verdict,
       heads: progress.heads,
       body: progress.body,
-      trailers: isOver ? takeFields() : [],
+      trailers: isOver ? fields.take() : [],
       leftBytes: isOver ? leftBytes : 0,
     }
   }
@@ -148,4 +163,87 @@ const verdictOf = (isComplete: boolean, result: number, isEnded: boolean): Readi
   if (result === PAUSED_UPGRADE) return 'switched'
   if (result !== OK) return 'refused'
   return isEnded ? 'cut' : 'waiting'
+}
+
+/** A request as the callbacks put it together. */
+interface RequestProgress {
+  readonly request: { head: readonly string[]; body: string; trailers: readonly string[]; endsAt: number }
+  url: string
+  hasHead: boolean
+  isComplete: boolean
+}
+
+/**
+ * Reads the requests of one connection with llhttp, as servers do that are built on it, but for a parser of its own for
+ * each: whether a connection goes on behind a request that says close, or asks for another protocol, is not its to say.
+ */
+export const llhttpRequestReader = (): ((pieces: readonly string[]) => RequestsReading) => {
+  const fields = new FieldParts()
+  let progress: RequestProgress
+  let memory = Buffer.alloc(0)
+  const text = (at: number, bytes: number): string => memory.toString('latin1', at, at + bytes)
+  const llhttp = instance({
+    wasm_on_message_begin: () => 0,
+    wasm_on_status: () => 0,
+    wasm_on_url: (_parser = 0, at = 0, bytes = 0) => {
+      progress.url += text(at, bytes)
+      return 0
+    },
+    wasm_on_header_field: (_parser = 0, at = 0, bytes = 0) => {
+      fields.addName(text(at, bytes))
+      return 0
+    },
+    wasm_on_header_value: (_parser = 0, at = 0, bytes = 0) => {
+      fields.addValue(text(at, bytes))
+      return 0
+    },
+    wasm_on_headers_complete: (parser = 0) => {
+      const nameAt = llhttp.llhttp_method_name(llhttp.llhttp_get_method(parser))
+      const method = text(nameAt, memory.indexOf(0, nameAt) - nameAt)
+      const version = `${llhttp.llhttp_get_http_major(parser)}.${llhttp.llhttp_get_http_minor(parser)}`
+      progress.request.head = [`${method} ${progress.url} ${version}`, ...fields.take()]
+      progress.hasHead = true
+      return 0
+    },
+    wasm_on_body: (_parser = 0, at = 0, bytes = 0) => {
+      progress.request.body += text(at, bytes)
+      return 0
+    },
+    wasm_on_message_complete: () => {
+      progress.isComplete = true
+      return PAUSED
+    },
+  })
+  const input = llhttp.malloc(MEMORY_BYTES)
+  let parser = 0
+  const begin = (): void => {
+    fields.take() // of one that was refused
+    progress = { request: { head: [], body: '', trailers: [], endsAt: 0 }, url: '', hasHead: false, isComplete: false }
+    parser = llhttp.llhttp_alloc(REQUEST)
+  }
+
+  return (pieces) => {
+    const requests: ReadRequest[] = []
+    let pieceStart = 0
+    let isRefused = false
+    begin()
+    for (const piece of pieces) {
+      for (let at = 0; at < piece.length && !isRefused; ) {
+        if (memory.buffer !== llhttp.memory.buffer) memory = Buffer.from(llhttp.memory.buffer)
+        memory.write(piece.slice(at), input, 'latin1')
+        const result = llhttp.llhttp_execute(parser, input, piece.length - at)
+        const end = result === OK ? piece.length : at + llhttp.llhttp_get_error_pos(parser) - input
+        if (progress.isComplete) {
+          requests.push({ ...progress.request, trailers: fields.take(), endsAt: pieceStart + end })
+          llhttp.llhttp_free(parser)
+          begin()
+        } else if (result !== OK) isRefused = true
+        at = end
+      }
+      pieceStart += piece.length
+    }
+    llhttp.llhttp_free(parser)
+    const { hasHead, request } = progress
+    return { requests, unfinished: hasHead ? request : undefined, isRefused }
+  }
 }

@@ -43,8 +43,8 @@ export class TestCall implements Call {
     return true
   }
 
-  onPause(): void {
-    // It writes nothing that could be gathered.
+  onPause(): boolean {
+    return true
   }
 
   onEnd(): void {

@@ -24,8 +24,8 @@ export interface Call {
    * @returns whether more may come at once; `resume` follows where not
    */
   onBody(bytes: Buffer, isStable: boolean): boolean
-  /** No more is here of the reply at the moment. */
-  onPause(): void
+  /** No more is here of the reply at the moment. @returns as `onBody` does */
+  onPause(): boolean
   onEnd(rawTrailers: readonly string[]): void
   /** The app has agreed to leave HTTP: the connection is the call's alone now. */
   onSwitch(head: ReplyStart, socket: Duplex): void
@@ -42,6 +42,8 @@ export interface ConnectionOwner {
   /** @param error why it could not be opened, for one that never was */
   onGone(connection: Connection, error: Error | undefined): void
 }
+
+const NOTHING = Buffer.alloc(0)
 
 type State = 'connecting' | 'free' | 'busy' | 'gone'
 
@@ -70,6 +72,7 @@ export class Connection implements ReplySink {
   #isHeadRead = false
   #keepAliveMs = 0
   #isPaused = false
+  #isDrainAwaited = false
   #switchHead: ReplyStart | undefined
 
   constructor(owner: ConnectionOwner, limits: UpstreamLimits, open: OpenSocket, isForSwitch: boolean) {
@@ -81,7 +84,6 @@ export class Connection implements ReplySink {
     this.#socket.on('end', this.#onClose)
     this.#socket.on('close', this.#onClose)
     this.#socket.on('error', this.#onError)
-    this.#socket.on('drain', this.#onDrain)
   }
 
   /** Whether it is open, and carries no call. */
@@ -101,25 +103,28 @@ export class Connection implements ReplySink {
     call.onConnected(this)
   }
 
-  /** @returns whether the app keeps up; `onDrain` follows where not */
-  write(bytes: string | Buffer): boolean {
-    const isTaken = typeof bytes === 'string' ? this.#socket.write(bytes, 'latin1') : this.#socket.write(bytes)
-    // A write of more than the socket's buffer is never called good, even where the system has taken it whole.
-    const keepsUp = isTaken || this.#socket.writableLength === 0
-    // What the client is slow to send is not the app's to answer for.
-    if (!keepsUp && !this.#isHeadRead) this.#await('the app to take the request', this.#limits.headersTimeoutMs)
-    return keepsUp
-  }
-
-  /** What is written until `uncork` goes out together. */
-  cork(): void {
-    this.#socket.cork()
-  }
-
-  /** @returns whether the app keeps up, as `write` does */
-  uncork(): boolean {
-    this.#socket.uncork()
+  /** Whether the system has taken all that was written. */
+  get isDrained(): boolean {
     return this.#socket.writableLength === 0
+  }
+
+  /** @returns whether the system has taken it; `onDrain` follows where not */
+  write(text: string): boolean {
+    this.#socket.write(text, 'latin1')
+    return this.#awaitDrain()
+  }
+
+  /** @returns whether the system has taken the bytes, so that their memory is free again; `onDrain` follows where not */
+  writeBytes(before: string, bytes: Buffer, behind: string): boolean {
+    if (before === '' && behind === '') this.#socket.write(bytes)
+    else {
+      this.#socket.cork()
+      if (before !== '') this.#socket.write(before, 'latin1')
+      this.#socket.write(bytes)
+      if (behind !== '') this.#socket.write(behind, 'latin1')
+      this.#socket.uncork()
+    }
+    return this.#awaitDrain()
   }
 
   /** The request has been written whole. */
@@ -136,10 +141,18 @@ export class Connection implements ReplySink {
     this.#socket.resume()
   }
 
-  /** Cuts the connection: what it carries is in vain, or it is of no more use. */
+  /** Cuts the connection: nobody wants what it carries, or it is of no more use. */
   destroy(): void {
     this.#leave()
     this.#socket.destroy()
+  }
+
+  /** Cuts the connection, and tells the call that it carries. */
+  fail(error: Error): void {
+    const call = this.#call
+    const isReuseRace = error instanceof ConnectionLost && this.#repliesRead > 0 && !this.#hasReplyBegun
+    this.destroy()
+    call?.onFailure(error, isReuseRace)
   }
 
   /** Ends what is overdue. */
@@ -147,7 +160,7 @@ export class Connection implements ReplySink {
     if (this.#deadlineMs === 0 || nowMs < this.#deadlineMs) return
     const late = new UpstreamTimeout(`waited in vain for ${this.#awaited}`)
     this.#error ??= late
-    this.#fail(late)
+    this.fail(late)
   }
 
   onHead(head: ReplyStart): void {
@@ -163,6 +176,18 @@ export class Connection implements ReplySink {
 
   onBody(bytes: Buffer): void {
     if (this.#call?.onBody(bytes, this.#buffer.isStable(bytes)) === false) this.#isPaused = true
+  }
+
+  /** What the client is slow to send is not the app's to answer for; what the app is slow to take is. */
+  #awaitDrain(): boolean {
+    if (this.isDrained) return true
+    if (!this.#isHeadRead) this.#await('the app to take the request', this.#limits.headersTimeoutMs)
+    if (!this.#isDrainAwaited) {
+      this.#isDrainAwaited = true
+      // A socket's own `drain` comes only where more has been written than its buffer takes.
+      this.#socket.write(NOTHING, this.#onDrain)
+    }
+    return false
   }
 
   #await(what: string, timeoutMs: number): void {
@@ -190,7 +215,7 @@ export class Connection implements ReplySink {
       else this.#awaitMore()
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error
-      this.#fail(error)
+      this.fail(error)
     }
     if (!this.#isPaused) return true
     this.#socket.pause()
@@ -198,9 +223,9 @@ export class Connection implements ReplySink {
   }
 
   #awaitMore(): void {
+    if (this.#call?.onPause() === false) this.#isPaused = true
     if (this.#isPaused) this.#deadlineMs = 0
     else if (this.#isHeadRead) this.#await('more of the reply', this.#limits.bodyIdleTimeoutMs)
-    this.#call?.onPause()
   }
 
   /** @param hasMore whether the app has said more than it was asked for, or nothing more can come */
@@ -212,7 +237,7 @@ export class Connection implements ReplySink {
     this.#buffer.leaveOwn(!this.#isPaused)
     this.#isPaused = false
     // What is left of a request that was answered early would be read as the beginning of the next.
-    const isSent = this.#isRequestSent && this.#socket.writableLength === 0
+    const isSent = this.#isRequestSent && this.isDrained
     if (isSent && !hasMore && this.#keepAliveMs > 0) this.#rest(this.#keepAliveMs)
     else this.destroy()
     call.onEnd(this.#reader.trailers)
@@ -227,21 +252,23 @@ export class Connection implements ReplySink {
   #handOver(head: ReplyStart, rest: Buffer): void {
     const call = this.#call
     if (call?.wantsSwitch !== true) {
-      this.#fail(new MalformedMessage('a switch of protocols that was not asked for'))
+      this.fail(new MalformedMessage('a switch of protocols that was not asked for'))
       return
     }
     this.#leave()
     const socket = this.#socket
     socket.removeAllListeners('data')
     socket.pause() // until its new owner reads, or what is put back would be passed over
-    socket.off('end', this.#onClose).off('close', this.#onClose).off('drain', this.#onDrain)
+    socket.off('end', this.#onClose).off('close', this.#onClose)
     if (rest.length > 0) socket.unshift(rest)
     call.onSwitch(head, socket)
   }
 
   readonly #onDrain = (): void => {
+    this.#isDrainAwaited = false
+    if (this.#call === undefined || !this.#awaitDrain()) return
     if (!this.#isRequestSent && !this.#isHeadRead) this.#deadlineMs = 0
-    this.#call?.onDrain()
+    this.#call.onDrain()
   }
 
   readonly #onError = (error: Error): void => {
@@ -253,14 +280,7 @@ export class Connection implements ReplySink {
     if (this.#state === 'gone') return
     if (this.#error === undefined) this.#reader.close()
     if (this.#call !== undefined && this.#reader.isDone) this.#complete(true)
-    else this.#fail(new ConnectionLost('the app closed the connection within its reply', { cause: this.#error }))
-  }
-
-  #fail(error: Error): void {
-    const call = this.#call
-    const isReuseRace = error instanceof ConnectionLost && this.#repliesRead > 0 && !this.#hasReplyBegun
-    this.destroy()
-    call?.onFailure(error, isReuseRace)
+    else this.fail(new ConnectionLost('the app closed the connection within its reply', { cause: this.#error }))
   }
 
   #leave(): void {

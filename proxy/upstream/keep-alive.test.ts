@@ -48,3 +48,17 @@ it.each([
 it('a reply that says close is not kept, whatever Keep-Alive says', () => {
   expect(keptMs(1, 'Keep-Alive', 'timeout=5', 'Connection', 'close')).toBe(0)
 })
+
+it.each([
+  [204, ['Content-Length', '5'], 0],
+  [204, ['Transfer-Encoding', 'chunked'], 0],
+  [304, ['content-length', '5'], 0],
+  [304, ['Content-Length', '0'], LIMIT_MS],
+  [304, [], LIMIT_MS],
+  [200, ['Content-Length', '5'], LIMIT_MS],
+] as const)(
+  'after a %i that says %j: %i ms, since a body that it announces may follow all the same',
+  (status, fields, ms) => {
+    expect(keepAliveMs({ status, statusText: '', httpVersionMinor: 1, rawHeaders: [...fields] }, LIMIT_MS)).toBe(ms)
+  },
+)

@@ -9,8 +9,14 @@ const MARGIN_MS = 1_000
  * must be closed (RFC 9112 §9.3).
  */
 export const keepAliveMs = (head: ReplyStart, limitMs: number): number => {
-  if (!isPersistent(head)) return 0
+  if (!isPersistent(head) || mayBeFollowedByBody(head)) return 0
   const hint = fieldValue(head.rawHeaders, 'keep-alive')
   const timeout = hint === undefined ? null : /(?:^|[,;\s])timeout=(\d+)/i.exec(hint)
   return timeout === null ? limitMs : Math.max(0, Math.min(limitMs, Number(timeout[1]) * 1_000 - MARGIN_MS))
 }
+
+/** These have no body, whatever they say; an app that announces one all the same may send it, too, behind them. */
+const mayBeFollowedByBody = ({ status, rawHeaders }: ReplyStart): boolean =>
+  (status === 204 || status === 304) &&
+  ((fieldValue(rawHeaders, 'content-length') ?? '0') !== '0' ||
+    fieldValue(rawHeaders, 'transfer-encoding') !== undefined)

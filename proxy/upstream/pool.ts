@@ -73,12 +73,14 @@ export class ConnectionPool implements ConnectionOwner {
     }
   }
 
+  /** Ends every connection and every call. */
   close(): void {
     this.#isClosed = true
     this.#watch.stop()
-    for (const connection of this.#all) connection.destroy()
-    this.#expire(this.#waiting, Number.POSITIVE_INFINITY, 'the proxy stops')
-    this.#expire(this.#waitingForNew, Number.POSITIVE_INFINITY, 'the proxy stops')
+    const why = 'the proxy stops'
+    for (const connection of this.#all) connection.fail(new UpstreamBusy(why))
+    this.#expire(this.#waiting, Number.POSITIVE_INFINITY, why)
+    this.#expire(this.#waitingForNew, Number.POSITIVE_INFINITY, why)
   }
 
   onFree(connection: Connection): void {
@@ -166,13 +168,16 @@ export class ConnectionPool implements ConnectionOwner {
   #checkDeadlines(nowMs: number): void {
     for (const connection of this.#all) connection.checkDeadline(nowMs)
     const why = `no connection free within ${this.#limits.queueTimeoutMs} ms`
-    this.#expire(this.#waiting, nowMs, why)
+    // The first in line have a connection coming: for them the connection's own deadline counts.
+    this.#expire(this.#waiting, nowMs, why, this.#openingForAny)
     this.#expire(this.#waitingForNew, nowMs, why)
   }
 
-  #expire(queue: Queue, nowMs: number, why: string): void {
+  #expire(queue: Queue, nowMs: number, why: string, spared = 0): void {
+    let place = 0
     for (const [call, untilMs] of queue) {
       if (untilMs > nowMs) return
+      if (place++ < spared) continue
       queue.delete(call)
       call.onFailure(new UpstreamBusy(why), false)
     }

@@ -46,8 +46,10 @@ const takesConnections = (address: UpstreamAddress, signal: AbortSignal): Promis
 /** By the way that requests take, on a connection of its own. */
 const answers = (address: UpstreamAddress, path: string, signal: AbortSignal): Promise<void> => {
   const pool = new ConnectionPool(address, LIMITS)
+  let giveUp = () => pool.close()
   return new Promise<void>((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('probe aborted')), { once: true })
+    giveUp = () => reject(new Error('probe aborted'))
+    signal.addEventListener('abort', giveUp, { once: true })
     pool.request({
       method: 'GET',
       wantsSwitch: false,
@@ -63,11 +65,14 @@ const answers = (address: UpstreamAddress, path: string, signal: AbortSignal): P
       onBody: () => true,
       onFailure: reject,
       onDrain: ignore,
-      onPause: ignore,
+      onPause: () => true,
       onEnd: ignore,
       onSwitch: ignore,
     })
-  }).finally(() => pool.close())
+  }).finally(() => {
+    signal.removeEventListener('abort', giveUp)
+    pool.close()
+  })
 }
 
 const ignore = (): void => undefined
