@@ -98,10 +98,6 @@ export class Exchange {
     return this.client.writer.hasLeft
   }
 
-  get isFinished(): boolean {
-    return this.#isFinished
-  }
-
   /** The header section towards the app. */
   upstreamHeaders(): string[] {
     const { requestId, trace } = this.correlation

@@ -47,7 +47,7 @@ const UNKNOWN_REQUEST = { method: '', httpVersionMinor: 1 }
 /** The longest that we read on after the last reply, for the client to notice it. */
 const LINGER_MS = 2_000
 /** What came too early is kept up to here, and then not read: reading on is how we notice that the client has gone. */
-const UNREAD_LIMIT = 65_536
+const UNREAD_LIMIT = 16_384
 
 /**
  * - `head`     a request is due, or has begun to come
@@ -70,8 +70,9 @@ export class ClientConnection implements BodySink {
   #exchange: Exchange | undefined
   #taker: BodyTaker | undefined
   #isHeldBack = false
-  /** What came before its turn. */
+  /** What came before its turn, and what it is the end of. */
   #unread: Buffer | undefined
+  #unreadWhole: Buffer | undefined
   /** Whether the taker of the body has not used up what it got by this read. */
   #isLent = false
   /** What it has not used up. */
@@ -79,7 +80,7 @@ export class ClientConnection implements BodySink {
   #droppedBytes = 0
   /** Where the next request begins cannot be told: nothing more is read. */
   #isBroken = false
-  /** Since when something is due, as its deadline; 0 for nothing. */
+  /** When something is overdue; 0 for never. */
   #deadlineMs: number
   /** Whether it is a head that is due, rather than a client that rests. */
   #isHeadDue = true
@@ -106,11 +107,6 @@ export class ClientConnection implements BodySink {
   /** Whether it rests: nothing of a request is here. */
   get isIdle(): boolean {
     return this.#state === 'head' && !this.#reader.isWithinHead
-  }
-
-  /** Whether the request under way has come whole. */
-  get isRequestRead(): boolean {
-    return this.#reader.isBodyDone
   }
 
   /** Whether it has left HTTP, and is still open. */
@@ -198,15 +194,21 @@ export class ClientConnection implements BodySink {
   readonly #onData = (bytes: Buffer): void => {
     const unread = this.#unread
     this.#unread = undefined
-    this.#isLent = false
-    if (unread !== undefined) this.#read(Buffer.concat([unread, bytes]))
+    if (unread === undefined) this.#readAll(bytes, bytes)
     else {
-      this.#read(bytes)
-      if (this.#unread !== undefined) return
-      // What has been lent is on its way, even where the body has ended: it comes back by `resumeBody`, or is collected.
-      if (!this.#isLent) release(bytes)
-      else if (this.#isHeldBack) this.#lent = bytes
+      const joined = Buffer.concat([unread, bytes])
+      this.#readAll(joined, joined)
     }
+  }
+
+  /** @param whole what the bytes are a part of, and nobody else has a part of */
+  #readAll(bytes: Buffer, whole: Buffer): void {
+    this.#isLent = false
+    this.#read(bytes)
+    if (this.#unread !== undefined) this.#unreadWhole = whole
+    // What has been lent is on its way, even where the body has ended: it comes back by `resumeBody`, or is collected.
+    else if (!this.#isLent) release(whole)
+    else if (this.#isHeldBack) this.#lent = whole
   }
 
   #read(bytes: Buffer): void {
@@ -232,7 +234,7 @@ export class ClientConnection implements BodySink {
     if (unread !== undefined) {
       this.#unread = undefined
       this.#socket.resume() // unless reading what is here pauses it again
-      this.#read(unread)
+      this.#readAll(unread, this.#unreadWhole ?? unread)
     } else if (!this.#isHeldBack && this.#socket.isPaused()) this.#socket.resume()
   }
 
