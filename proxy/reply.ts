@@ -1,3 +1,5 @@
+import { fieldLines } from './http1/field-lines.ts'
+
 /** The head of a reply on its way up the pipeline. Layers edit it in place. */
 export interface ReplyHead {
   status: number
@@ -12,8 +14,16 @@ export interface Reply {
   readonly body: string
 }
 
-/** Sets a field that may stand in `headers` once at most, whatever its case there. */
+/** What no field may hold: in latin1 `\u010a` would be a line end, too. */
+const FORBIDDEN = /[^\t -~\x80-\xff]/
+
+/**
+ * Sets a field that may stand in `headers` once at most, whatever its case there.
+ *
+ * @throws Error where the value could not be sent as it is: it would end the field, or the head
+ */
 export const setHeader = (headers: string[], name: string, value: string): void => {
+  if (FORBIDDEN.test(value)) throw new Error(`a value of ${name} that no field can have: ${JSON.stringify(value)}`)
   const lowerName = name.toLowerCase()
   for (let index = 0; index < headers.length; index += 2) {
     const present = headers[index] as string
@@ -25,9 +35,6 @@ export const setHeader = (headers: string[], name: string, value: string): void 
   headers.push(name, value)
 }
 
-/** A head as it stands on the wire, for a socket that Node's HTTP has let go of. */
-export const rawHead = ({ status, statusText, headers }: ReplyHead): string => {
-  let raw = `HTTP/1.1 ${status} ${statusText}\r\n`
-  for (let index = 0; index < headers.length; index += 2) raw += `${headers[index]}: ${headers[index + 1]}\r\n`
-  return `${raw}\r\n`
-}
+/** A head as it stands on the wire, for a reply after which the connection is no HTTP any more. */
+export const rawHead = ({ status, statusText, headers }: ReplyHead): string =>
+  `HTTP/1.1 ${status} ${statusText}\r\n${fieldLines(headers)}\r\n`

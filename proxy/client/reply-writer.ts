@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { fieldValue } from '../headers.ts'
 import { NO_TRAILERS } from '../http1/chunked-decoder.ts'
+import { fieldLines } from '../http1/field-lines.ts'
 import { lastChunk } from '../http1/last-chunk.ts'
 import type { ReplyHead } from '../reply.ts'
 import { replyHeadText } from './reply-head-text.ts'
@@ -79,9 +80,8 @@ export class ReplyWriter {
   /** A `1xx`: goes out at once, before the head, and not to a client that does not read. */
   informational(status: number, headers: readonly string[]): void {
     if (this.pendingBytes > 0) return
-    let text = `HTTP/1.1 ${status} ${INFORMATIONAL[status] ?? ''}\r\n`
-    for (let index = 0; index < headers.length; index += 2) text += `${headers[index]}: ${headers[index + 1]}\r\n`
-    this.#socket.write(`${text}\r\n`, 'latin1')
+    const head = `HTTP/1.1 ${status} ${INFORMATIONAL[status] ?? ''}\r\n${fieldLines(headers)}\r\n`
+    this.#socket.write(head, 'latin1')
   }
 
   /** @param mustClose whether the connection ends with this reply, whatever the reply says of that */
