@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import { compose } from './compose.ts'
@@ -263,7 +262,7 @@ it('interim replies without end are not kept for a client that does not read the
   )
   const proxy = await opening(startProxy(upstream.url))
   const connections: Socket[] = []
-  proxy.server.listener.on('connection', (connection) => connections.push(connection))
+  proxy.server.port.on('connection', (connection) => connections.push(connection))
   const client = await rawClient(proxy.port)
   client.socket.pause()
   client.send(REQUEST)
@@ -362,17 +361,15 @@ describe('a layer that fails: 500', () => {
       (name) => lines.push({ level: 'error', msg: `failure of ${name}` }),
     )
     const server = new ProxyServer(pipeline, limits, new TrafficCounts(), log)
-    server.listener.listen(0, '127.0.0.1')
-    await once(server.listener, 'listening')
+    await server.port.open('127.0.0.1', 0)
     opened.push({
       async close() {
         server.cut()
-        server.listener.close()
-        await once(server.listener, 'close')
+        server.stopAccepting()
         server.close()
       },
     })
-    return { port: (server.listener.address() as AddressInfo).port, lines }
+    return { port: server.port.address.port, lines }
   }
 
   it.each(['admit', 'onReply'] as const)('at %s, with the cause in the log alone', async (hook) => {

@@ -239,7 +239,7 @@ describe('the last bytes of a reply, which its client has not taken as the conne
     const proxy = await startProxy(app.url, { UPSTREAM_CONNECTIONS_LIMIT: '1' })
     opened.push(app, proxy)
     const sockets: Socket[] = []
-    proxy.server.listener.on('connection', (socket) => sockets.push(socket))
+    proxy.server.port.on('connection', (socket) => sockets.push(socket))
     const [slow, fast] = [await rawClient(proxy.port), await rawClient(proxy.port)]
     const towardsSlow = sockets.find(({ remotePort }) => remotePort === slow.socket.localPort) as Socket
     const bodies = { slow: [] as Asked[], fast: [] as Asked[] }
@@ -295,7 +295,7 @@ describe('an app that sends without end to a client that does not read', () => {
     const proxy = await startProxy(app.url)
     opened.push(app, proxy)
     const sockets: Socket[] = []
-    proxy.server.listener.on('connection', (socket) => sockets.push(socket))
+    proxy.server.port.on('connection', (socket) => sockets.push(socket))
     const client = await rawClient(proxy.port)
     client.socket.pause()
     client.send('GET / HTTP/1.1\r\nHost: a.example\r\n\r\n')

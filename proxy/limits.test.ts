@@ -199,7 +199,7 @@ describe('the body of a request that is refused before it was read', () => {
   it('leaves nothing on a connection that is kept, however often', async () => {
     const { proxy } = await start()
     const sockets: Socket[] = []
-    proxy.server.listener.on('connection', (socket) => sockets.push(socket))
+    proxy.server.port.on('connection', (socket) => sockets.push(socket))
     const client = await rawClient(proxy.port)
     const listeners = () => sockets[0]?.eventNames().map((name) => sockets[0]?.listenerCount(name))
     const times = (text: string) => client.received().split(text).length - 1
@@ -334,7 +334,7 @@ describe('a client that pipelines without end and reads nothing', () => {
     const proxy = await startProxy(upstream.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '300' })
     opened.push(upstream, proxy)
     const sockets: Socket[] = []
-    proxy.server.listener.on('connection', (socket) => sockets.push(socket))
+    proxy.server.port.on('connection', (socket) => sockets.push(socket))
     const client = await rawClient(proxy.port)
     client.socket.pause()
     const requests = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(400_000)

@@ -60,12 +60,12 @@ const run = async (settings: ProxySettings): Promise<void> => {
   health.start()
   shutdown.opened('health checks', () => health.stop())
   shutdown.opened('upstream connections', () => upstream.close())
-  await listen(server.listener, { host: settings.HOST, port: settings.PORT }, { host: 'HOST', port: 'PORT' })
+  await server.port.open(settings.HOST, settings.PORT)
   shutdown.opened('traffic listener', () => server.close())
   health.markServing()
   log.info(
     {
-      traffic: server.listener.address(),
+      traffic: server.port.address,
       admin: admin?.server.address(),
       upstream: settings.UPSTREAM_URL.socketPath ?? settings.UPSTREAM_URL.origin,
       pid: process.pid,

@@ -4,9 +4,15 @@ import { join } from 'node:path'
  * How the proxy's own Node is run. `npm run proxy` says the same in package.json, and a test holds the two together.
  */
 export const proxyNode = {
-  // Of the memory that a thousand busy connections leave behind, no more waits to be collected than needs to; with no
-  // limit, V8 lets it grow to twice as much (docs/decisions/0002-memory-under-load.md).
-  flags: ['--max-semi-space-size=2', '--max-old-space-size=512'],
+  // docs/decisions/0002-memory-under-load.md has the figures.
+  flags: [
+    '--max-semi-space-size=2',
+    // Of the memory that a thousand busy connections leave behind, no more waits to be collected than needs to.
+    '--max-old-space-size=512',
+    // Without this, V8 concludes from a crowd of connections that what requests make lives long, puts it among the old
+    // from then on, and is half as slow again long after the crowd has gone.
+    '--no-allocation-site-pretenuring',
+  ],
   environment: {
     // What the TypeScript here becomes is kept, so that the transpiler (25 MiB) is loaded at the first start only.
     NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/compiled'),

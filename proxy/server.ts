@@ -1,25 +1,26 @@
-import { createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Drain, InFlight } from '#shared/drain.ts'
 import type { Logger } from '#shared/log.ts'
 import { ClientConnection, type ConnectionHost, type ConnectionLimits } from './client/connection.ts'
-import { SMALL_BYTES } from './client/reply-writer.ts'
+import { TrafficPort } from './client/traffic-port.ts'
 import type { Pipeline } from './compose.ts'
 import { DeadlineWatch } from './deadline-watch.ts'
 import type { Exchange, ExchangeContext, ExchangeLimits } from './exchange.ts'
 import type { TrafficCounts } from './layers/traffic.ts'
 import type { Refusal } from './refusal.ts'
+import { Roster } from './roster.ts'
 import { refuseUnparsed } from './unparsed.ts'
 
 export type ServerLimits = ExchangeLimits & ConnectionLimits
 
 /** The traffic port: connections in, exchanges through the pipeline, and a drain that knows what is in flight. */
 export class ProxyServer implements ConnectionHost, Drain {
-  readonly listener: Server
+  readonly port = new TrafficPort()
   readonly limits: ServerLimits
   readonly context: ExchangeContext
   readonly #log: Logger
   readonly #traffic: TrafficCounts
-  readonly #connections = new Set<ClientConnection>()
+  readonly #connections = new Roster<ClientConnection>()
   readonly #watch: DeadlineWatch
   #requests = 0
   #isClosing = false
@@ -32,10 +33,7 @@ export class ProxyServer implements ConnectionHost, Drain {
     this.#watch = new DeadlineWatch([limits.headersTimeoutMs, limits.uploadIdleMs, limits.downloadIdleMs], (nowMs) => {
       for (const connection of this.#connections) connection.checkDeadline(nowMs)
     })
-    // Half open: the last bytes of a reply still reach a client that has ended its side. One that ends it before has gone.
-    this.listener = createServer({ noDelay: true, allowHalfOpen: true, highWaterMark: SMALL_BYTES }, (socket) =>
-      this.#accept(socket),
-    )
+    this.port.on('connection', (socket) => this.#accept(socket))
   }
 
   get nowMs(): number {
@@ -80,7 +78,7 @@ export class ProxyServer implements ConnectionHost, Drain {
   }
 
   stopAccepting(): void {
-    if (this.listener.listening) this.listener.close()
+    this.port.close()
   }
 
   closeIdle(): void {

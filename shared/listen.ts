@@ -1,6 +1,13 @@
 import type { ListenOptions, Server } from 'node:net'
 import { ConfigurationError } from './environment.ts'
 
+/**
+ * Connections that may wait to be accepted: Linux lowers it to its own limit (net.core.somaxconn), which
+ * is as much by default. With Node's own 511, a thousand clients that come at once find it full, and try again after one
+ * second and three.
+ */
+const BACKLOG = 4_096
+
 /** Of a Unix socket: `sun_path` in sockaddr_un holds 108 bytes on Linux, 104 on macOS, with a NUL at the end. */
 export const SOCKET_PATH_LIMIT = 103
 
@@ -40,7 +47,7 @@ export const listen = (server: Server, options: ListenOptions, variables: Listen
     }
     server.once('error', onError)
     try {
-      server.listen(options, () => {
+      server.listen({ backlog: BACKLOG, ...options }, () => {
         server.off('error', onError)
         resolve()
       })

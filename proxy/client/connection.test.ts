@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect } from 'node:net'
+import { connect } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import { compose } from '../compose.ts'
@@ -47,10 +46,9 @@ class KeepingTaker implements BodyTaker {
 
 let server: ProxyServer | undefined
 
-afterEach(async () => {
+afterEach(() => {
   server?.cut()
-  server?.listener.close()
-  if (server !== undefined) await once(server.listener, 'close')
+  server?.stopAccepting()
   server?.close()
   server = undefined
 })
@@ -69,9 +67,8 @@ const upload = async (taker: BodyTaker, bytes: number): Promise<Exchange> => {
     },
   )
   server = new ProxyServer(pipeline, LIMITS, new TrafficCounts(), pino({ level: 'silent' }))
-  server.listener.listen(0, '127.0.0.1')
-  await once(server.listener, 'listening')
-  const client = connect((server.listener.address() as AddressInfo).port, '127.0.0.1')
+  await server.port.open('127.0.0.1', 0)
+  const client = connect(server.port.address.port, '127.0.0.1')
   client.on('error', () => client.destroy())
   client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${bytes}\r\n\r\n`)
   const exchange = await promise

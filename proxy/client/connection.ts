@@ -6,6 +6,7 @@ import { MalformedMessage, SectionTooLarge } from '../http1/malformed.ts'
 import { RequestReader, type RequestStart } from '../http1/request-reader.ts'
 import { type Refusal, refusal } from '../refusal.ts'
 import type { ReplyHead } from '../reply.ts'
+import type { Listed } from '../roster.ts'
 import { release } from './release.ts'
 import { ReplyWriter } from './reply-writer.ts'
 
@@ -60,7 +61,8 @@ const UNREAD_LIMIT = 16_384
 type State = 'head' | 'exchange' | 'rest' | 'closing' | 'switched' | 'gone'
 
 /** One client's connection: reads its requests one after the other, and writes their replies. */
-export class ClientConnection implements BodySink {
+export class ClientConnection implements BodySink, Listed {
+  place = -1
   readonly writer: ReplyWriter
   readonly peerAddress: string
   readonly #socket: Socket

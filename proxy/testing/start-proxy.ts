@@ -1,9 +1,6 @@
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { instanceIdentity } from '#shared/instance.ts'
-import { listen } from '#shared/listen.ts'
 import { createLogger } from '#shared/log.ts'
 import { buildProxy, type ProxyParts } from '../build.ts'
 import { proxySettings } from '../settings.ts'
@@ -55,8 +52,8 @@ export const startProxy = async (
   })
   const instance = instanceIdentity('proxy', '0.0.0-test')
   const proxy = buildProxy(settings, instance, createLogger(settings, instance, written))
-  await listen(proxy.server.listener, { host: settings.HOST, port: 0 }, { host: 'HOST', port: 'PORT' })
-  const { port } = proxy.server.listener.address() as AddressInfo
+  await proxy.server.port.open(settings.HOST, 0)
+  const { port } = proxy.server.port.address
   return {
     ...proxy,
     port,
@@ -74,8 +71,7 @@ export const startProxy = async (
         return requests === 0 && upgrades === 0
       })
       proxy.server.cut()
-      proxy.server.listener.close()
-      await once(proxy.server.listener, 'close')
+      proxy.server.stopAccepting()
       proxy.server.close()
       proxy.health.stop()
       await proxy.upstream.close()

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { MalformedMessage } from '../http1/malformed.ts'
 import { ReplyReader, type ReplySink, type ReplyStart } from '../http1/reply-reader.ts'
+import type { Listed } from '../roster.ts'
 import { ConnectionLost, UpstreamTimeout } from './failure.ts'
 import { keepAliveMs } from './keep-alive.ts'
 import type { UpstreamLimits } from './limits.ts'
@@ -53,7 +54,8 @@ type State = 'connecting' | 'free' | 'busy' | 'gone'
  *     connecting ─▶ free ◀─▶ busy
  *          └─────────┴────────┴──▶ gone   closed, cut, or handed over to what is no HTTP
  */
-export class Connection implements ReplySink {
+export class Connection implements ReplySink, Listed {
+  place = -1
   readonly #owner: ConnectionOwner
   readonly #limits: UpstreamLimits
   readonly #socket: Socket

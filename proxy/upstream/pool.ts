@@ -1,28 +1,33 @@
 import { DeadlineWatch } from '../deadline-watch.ts'
+import { Roster } from '../roster.ts'
 import type { UpstreamAddress } from './address.ts'
+import { CallQueue } from './call-queue.ts'
 import { type Call, Connection, type ConnectionOwner } from './connection.ts'
 import { UpstreamBusy } from './failure.ts'
 import type { UpstreamLimits } from './limits.ts'
 import { type OpenSocket, socketOpener } from './open-socket.ts'
 
-/** Calls in the order in which they came, and until when each waits. */
-type Queue = Map<Call, number>
+/** A call that has a connection, and goes out on it at the end of this turn of the loop. */
+interface Loan {
+  readonly call: Call
+  readonly connection: Connection
+}
 
 /** Connections to the app: kept, and lent to one call at a time. Calls that find none wait in order. */
 export class ConnectionPool implements ConnectionOwner {
   readonly #limits: UpstreamLimits
   readonly #open: OpenSocket
-  readonly #all = new Set<Connection>()
+  readonly #all = new Roster<Connection>()
   /** Those being opened, with the call that each is promised to; `undefined` for whoever is first. */
   readonly #opening = new Map<Connection, Call | undefined>()
   #openingForAny = 0
   /** Used from the end: those at the beginning rest until they are closed. */
   readonly #free: Connection[] = []
-  /** Calls that have a connection, and go out on it at the end of this turn of the loop. */
-  readonly #lending = new Map<Call, Connection>()
-  readonly #waiting: Queue = new Map()
+  /** No map, either: see CallQueue. */
+  #lending: Loan[] = []
+  readonly #waiting = new CallQueue()
   /** Calls for a connection that nobody has used before. */
-  readonly #waitingForNew: Queue = new Map()
+  readonly #waitingForNew = new CallQueue()
   readonly #watch: DeadlineWatch
   #isClosed = false
 
@@ -42,7 +47,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Calls that wait for a connection. */
   get queued(): number {
-    return this.#waiting.size + this.#waitingForNew.size + this.#opening.size - this.#openingForAny
+    return this.#waiting.length + this.#waitingForNew.length + this.#opening.size - this.#openingForAny
   }
 
   /** Gives the call a connection as soon as there is one. */
@@ -59,13 +64,13 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Withdraws a call that waits. */
   cancel(call: Call): void {
-    const connection = this.#lending.get(call)
-    if (connection !== undefined) {
-      this.#lending.delete(call)
-      if (connection.isFree) this.#free.push(connection)
+    const lentAt = this.#lending.findIndex((loan) => loan.call === call)
+    if (lentAt !== -1) {
+      const [loan] = this.#lending.splice(lentAt, 1)
+      if (loan?.connection.isFree) this.#free.push(loan.connection)
       return
     }
-    if (this.#waiting.delete(call) || this.#waitingForNew.delete(call)) return
+    if (this.#waiting.remove(call) || this.#waitingForNew.remove(call)) return
     for (const [connection, promisedTo] of this.#opening) {
       if (promisedTo !== call) continue
       this.#opening.delete(connection)
@@ -86,11 +91,11 @@ export class ConnectionPool implements ConnectionOwner {
   onFree(connection: Connection): void {
     const isNew = this.#opening.has(connection)
     const promisedTo = this.#opened(connection)
-    if (promisedTo === undefined && this.#waitingForNew.size > 0 && this.#isFull) {
+    if (promisedTo === undefined && this.#waitingForNew.length > 0 && this.#isFull) {
       connection.destroy() // which makes room for the one that is needed
       return
     }
-    const call = promisedTo ?? takeFirst(this.#waiting)
+    const call = promisedTo ?? this.#waiting.takeFirst()
     if (call === undefined) this.#free.push(connection)
     else if (isNew) connection.assign(call)
     else this.#lend(connection, call)
@@ -104,7 +109,7 @@ export class ConnectionPool implements ConnectionOwner {
     const promisedTo = this.#opened(connection)
     if (wasOpening && error !== undefined) {
       // One for each call was being opened: without this one, the first in line waits for nothing.
-      const call = promisedTo ?? (this.#waiting.size > this.#openingForAny ? takeFirst(this.#waiting) : undefined)
+      const call = promisedTo ?? (this.#waiting.length > this.#openingForAny ? this.#waiting.takeFirst() : undefined)
       call?.onFailure(error, false)
     }
     this.#openMore()
@@ -115,14 +120,14 @@ export class ConnectionPool implements ConnectionOwner {
    * bytes that nobody asked for must not answer the call, nor the call go where the app has hung up already.
    */
   #lend(connection: Connection, call: Call): void {
-    if (this.#lending.size === 0) setImmediate(this.#lendAll)
-    this.#lending.set(call, connection)
+    if (this.#lending.length === 0) setImmediate(this.#lendAll)
+    this.#lending.push({ call, connection })
   }
 
   readonly #lendAll = (): void => {
-    const lent = [...this.#lending]
-    this.#lending.clear()
-    for (const [call, connection] of lent) {
+    const loans = this.#lending
+    this.#lending = []
+    for (const { call, connection } of loans) {
       if (connection.isFree) connection.assign(call)
       else this.request(call)
     }
@@ -134,23 +139,23 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** Calls for which no connection is being opened. */
   get #unserved(): number {
-    return this.#waiting.size + this.#waitingForNew.size - this.#openingForAny
+    return this.#waiting.length + this.#waitingForNew.length - this.#openingForAny
   }
 
-  #wait(call: Call, queue: Queue): void {
+  #wait(call: Call, queue: CallQueue): void {
     if (this.#isClosed || (this.#isFull && this.#unserved >= this.#limits.queueLength)) {
       call.onFailure(new UpstreamBusy(`${this.#unserved} exchanges wait for a connection already`), false)
       return
     }
-    queue.set(call, this.nowMs + this.#limits.queueTimeoutMs)
+    queue.add(call, this.nowMs + this.#limits.queueTimeoutMs)
     if (queue === this.#waitingForNew && this.#isFull) this.#free[0]?.destroy()
     this.#openMore()
   }
 
   #openMore(): void {
     while (!this.#isClosed && !this.#isFull) {
-      const promisedTo = takeFirst(this.#waitingForNew)
-      if (promisedTo === undefined && this.#waiting.size <= this.#openingForAny) return
+      const promisedTo = this.#waitingForNew.takeFirst()
+      if (promisedTo === undefined && this.#waiting.length <= this.#openingForAny) return
       const connection = new Connection(this, this.#limits, this.#open, promisedTo?.wantsSwitch === true)
       this.#all.add(connection)
       this.#opening.set(connection, promisedTo)
@@ -173,21 +178,7 @@ export class ConnectionPool implements ConnectionOwner {
     this.#expire(this.#waitingForNew, nowMs, why)
   }
 
-  #expire(queue: Queue, nowMs: number, why: string, spared = 0): void {
-    let place = 0
-    for (const [call, untilMs] of queue) {
-      if (untilMs > nowMs) return
-      if (place++ < spared) continue
-      queue.delete(call)
-      call.onFailure(new UpstreamBusy(why), false)
-    }
+  #expire(queue: CallQueue, nowMs: number, why: string, spared = 0): void {
+    for (const call of queue.takeOverdue(nowMs, spared)) call.onFailure(new UpstreamBusy(why), false)
   }
-}
-
-const takeFirst = (queue: Queue): Call | undefined => {
-  for (const call of queue.keys()) {
-    queue.delete(call)
-    return call
-  }
-  return undefined
 }

@@ -1,6 +1,5 @@
 /** The proxy with some of its layers left out: those that `BENCH_LAYERS_LEFT_OUT` names. Says which there are. */
 import { instanceIdentity } from '#shared/instance.ts'
-import { listen } from '#shared/listen.ts'
 import { createLogger } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
 import { buildProxy } from '../../../proxy/build.ts'
@@ -15,5 +14,5 @@ const { health, server } = buildProxy(settings, instance, createLogger(settings,
   return layers.filter(({ name }) => !leftOut.includes(name))
 })
 health.start()
-await listen(server.listener, { host: settings.HOST, port: settings.PORT }, { host: 'HOST', port: 'PORT' })
+await server.port.open(settings.HOST, settings.PORT)
 health.markServing()
