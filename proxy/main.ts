@@ -3,7 +3,6 @@
  * process runs `workers.ts` instead and each worker runs this.
  */
 import cluster from 'node:cluster'
-import { flushCompileCache } from 'node:module'
 import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, exitBadConfiguration, orExit } from '#shared/environment.ts'
 import { instanceIdentity } from '#shared/instance.ts'
@@ -13,6 +12,7 @@ import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
 import { proxyMetrics } from './admin/metrics.ts'
 import { adminServer } from './admin/server.ts'
+import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
 import { obeyPrimary } from './worker.ts'
@@ -60,6 +60,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   health.start()
   shutdown.opened('health checks', () => health.stop())
   shutdown.opened('upstream connections', () => upstream.close())
+  tidyAfterStart()
   await server.port.open(settings.HOST, settings.PORT)
   shutdown.opened('traffic listener', () => server.close())
   health.markServing()
@@ -72,7 +73,6 @@ const run = async (settings: ProxySettings): Promise<void> => {
     },
     'proxy listens',
   )
-  flushCompileCache() // written now, not at the exit that a killed process never comes to
 }
 
 const settings = orExit(() => proxySettings(process.env))

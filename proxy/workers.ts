@@ -7,6 +7,7 @@ import { listen } from '#shared/listen.ts'
 import { createLogger, type Logger } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
 import { adminServer } from './admin/server.ts'
+import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
 import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
@@ -48,6 +49,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT },
     { host: 'ADMIN_HOST', port: 'ADMIN_PORT' },
   )
+  tidyAfterStart()
   workers.start()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => workers.onSignal(signal))
   log.info({ workers: settings.WORKERS, admin: admin.server.address() }, 'proxy runs workers')
