@@ -12,6 +12,7 @@ class Wire extends Writable {
   readonly calls: (readonly Buffer[])[] = []
   /** Whether the system takes what it is given. */
   isTaking = true
+  readonly #said: Buffer[] = []
   #taken: (() => void) | undefined
 
   constructor() {
@@ -35,13 +36,14 @@ class Wire extends Writable {
 
   /** All that was written, as latin1. */
   get text(): string {
-    return Buffer.concat(this.calls.flat()).toString('latin1')
+    return Buffer.concat(this.#said).toString('latin1')
   }
 
   #take(chunks: readonly { chunk: Buffer | string; encoding: BufferEncoding }[], callback: () => void): void {
-    this.calls.push(
-      chunks.map(({ chunk, encoding }) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)),
-    )
+    const call = chunks.map(({ chunk, encoding }) => (typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk))
+    this.calls.push(call)
+    // What the system has taken is its own; of what it has not, it has the address.
+    this.#said.push(...(this.isTaking ? call.map((bytes) => Buffer.from(bytes)) : call))
     if (this.isTaking) callback()
     else this.#taken = callback
   }

@@ -4,6 +4,7 @@ import { NO_TRAILERS } from '../http1/chunked-decoder.ts'
 import { fieldLines } from '../http1/field-lines.ts'
 import { lastChunk } from '../http1/last-chunk.ts'
 import type { ReplyHead } from '../reply.ts'
+import { release } from './release.ts'
 import { replyHeadText } from './reply-head-text.ts'
 
 /**
@@ -109,7 +110,7 @@ export class ReplyWriter {
   body(bytes: Buffer, isStable: boolean): boolean {
     if (!this.#hasBody || bytes.length === 0) return true
     if (this.#isChunked) this.#held += `${bytes.length.toString(16)}\r\n`
-    if (bytes.length >= SMALL_BYTES) return this.#writeLarge(isStable ? bytes : Buffer.from(bytes))
+    if (bytes.length >= SMALL_BYTES) return isStable ? this.#writeLarge(bytes) : this.#writeCopy(bytes)
     this.#held += bytes.toString('latin1')
     if (this.#isChunked) this.#held += '\r\n'
     return this.#held.length <= HELD_LIMIT || this.flush()
@@ -132,6 +133,15 @@ export class ReplyWriter {
     this.#held = ''
     this.#hasLeft = true
     return this.#keepsUp(this.#socket.write(text, 'latin1'))
+  }
+
+  /** Its memory is given back at once where the system has taken it: left to a collection, it makes a body cost a third more. */
+  #writeCopy(bytes: Buffer): boolean {
+    const copy = Buffer.allocUnsafeSlow(bytes.length)
+    copy.set(bytes)
+    const isTaken = this.#writeLarge(copy)
+    if (isTaken) release(copy)
+    return isTaken
   }
 
   #writeLarge(bytes: Buffer): boolean {
