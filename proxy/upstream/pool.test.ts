@@ -137,6 +137,22 @@ describe('calls beyond the connections', () => {
     expect(pool.queued).toBe(0)
   })
 
+  it('move up, too, where one is withdrawn that was about to go out', async () => {
+    const app = await startApp()
+    const pool = openPool(app.url, { connections: 1 })
+    const [withdrawn, next] = calls('withdrawn', 'next')
+    const served = new (class extends TestCall {
+      override onEnd(): void {
+        super.onEnd()
+        pool.cancel(withdrawn) // which has been lent the connection meanwhile, and goes out at the end of this turn
+      }
+    })('served')
+    for (const call of [served, withdrawn, next]) pool.request(call)
+    expect(await next.over).toEqual(answered('next'))
+    expect(withdrawn.events).toEqual([])
+    expect(app.requests.map(({ name }) => name)).toEqual(['served', 'next'])
+  })
+
   it('may be withdrawn, and those behind them move up', async () => {
     const app = await startApp(true)
     const pool = openPool(app.url, { connections: 1 })

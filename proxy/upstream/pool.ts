@@ -67,7 +67,7 @@ export class ConnectionPool implements ConnectionOwner {
     const lentAt = this.#lending.findIndex((loan) => loan.call === call)
     if (lentAt !== -1) {
       const [loan] = this.#lending.splice(lentAt, 1)
-      if (loan?.connection.isFree) this.#free.push(loan.connection)
+      if (loan?.connection.isFree) this.onFree(loan.connection)
       return
     }
     if (this.#waiting.remove(call) || this.#waitingForNew.remove(call)) return
