@@ -2,9 +2,8 @@ import type { ListenOptions, Server } from 'node:net'
 import { ConfigurationError } from './environment.ts'
 
 /**
- * Connections that may wait to be accepted: Linux lowers it to its own limit (net.core.somaxconn), which
- * is as much by default. With Node's own 511, a thousand clients that come at once find it full, and try again after one
- * second and three.
+ * Connections that may wait to be accepted, as many as Linux lets by default (net.core.somaxconn). Where there is room
+ * for Node's own 511, a thousand clients that come at once find it full, and try again after one second and three.
  */
 const BACKLOG = 4_096
 

@@ -8,8 +8,8 @@ const VARIABLES = { host: 'HOST', port: 'PORT' } as const
 
 /**
  * Sockets that listen on the port together. Node accepts one connection of each a turn of its loop (libuv/libuv#3696),
- * and a turn takes 20 ms where a thousand connections are busy: with one socket, the next thousand would wait for 20 s.
- * HAProxy accepts as many at a time.
+ * and a turn takes 10 to 20 ms where a thousand connections are busy: with one socket, the last of them would be let in
+ * after seconds (docs/decisions/0008-many-sockets-on-the-traffic-port.md). HAProxy accepts as many at a time.
  */
 const SOCKETS = 64
 
