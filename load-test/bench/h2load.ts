@@ -27,13 +27,19 @@ const headers = REQUEST_HEADERS.filter(([name]) => name !== 'Host')
 const SLOWEST = 10
 
 /**
- * Of each client. h2load looks at its clock every 10 ms at most, so that a client beyond 100 requests/s would send them in
- * pairs; and clients that start together send together for good, so that they are started apart, at intervals that
- * spread them evenly over the 10.3 ms between two requests of each.
+ * Of each client. h2load sends for a client every 10 ms at most, so that one beyond 100 requests/s would send in pairs; and
+ * clients that start together send together for good, so that each starts at a time of its own: 27 ms is 2.62 times the
+ * 10.3 ms between two requests of each, and 0.62 is the fraction whose multiples lie farthest from each other.
  */
 const CLIENT_RATE = 97
-const START_PERIOD_MS = 107
-const START_PERIODS = 32
+const START_PERIOD_MS = 27
+const START_PERIODS = 200
+
+/**
+ * What h2load waits with: `epoll`, its own choice, counts in whole milliseconds, in which all that was due goes out at
+ * once, up to 80 requests. `select` counts in microseconds.
+ */
+const TIMERS_OF_MICROSECONDS = { LIBEV_FLAGS: '1' }
 
 /** The nearest rate that can be kept. */
 export const steadyRate = (requestsPerSecond: number): number =>
@@ -81,6 +87,7 @@ export const runH2load = async (
     name: 'h2load',
     cpus,
     command: 'h2load',
+    environment: TIMERS_OF_MICROSECONDS,
     args: [
       ...[
         '--h1',

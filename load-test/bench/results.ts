@@ -30,6 +30,8 @@ export interface Absence {
 export interface LatencySample {
   readonly peer: string
   readonly round: number
+  /** Asked for; the same for all peers of a round. */
+  readonly requestsPerSecond: number
   readonly requests: number
   readonly failures: number
   readonly p50Micros: number
@@ -37,7 +39,6 @@ export interface LatencySample {
 }
 
 export interface LatencyResults {
-  readonly requestsPerSecond: number
   readonly samples: readonly LatencySample[]
   readonly absent: readonly Absence[]
 }

@@ -2,15 +2,16 @@ import { fileURLToPath } from 'node:url'
 import { proxyNode } from '../../../proxy/node-options.ts'
 import type { Peer } from './peer.ts'
 
+export const SIDEGATE = 'sidegate'
 const MAIN = fileURLToPath(new URL('../../../proxy/main.ts', import.meta.url))
 
 /** The proxy as operators run it, with the defaults of its settings. */
 export const sidegate = (environment: Readonly<Record<string, string>> = {}): Peer => ({
-  name: 'sidegate',
+  name: SIDEGATE,
   isJit: true,
   start: async ({ children, cpus, port, upstream, kind }) =>
     children.start({
-      name: 'sidegate',
+      name: SIDEGATE,
       cpus,
       command: process.execPath,
       args: [...proxyNode.flags, MAIN],

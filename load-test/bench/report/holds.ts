@@ -1,3 +1,4 @@
+import { SIDEGATE } from '../peers/sidegate.ts'
 import type { Results } from '../results.ts'
 import { median } from '../statistics.ts'
 import { errorsIn } from './errors-in.ts'
@@ -12,8 +13,6 @@ export interface Hold {
   readonly unit: '×' | 'ms' | 'MB' | ''
   readonly verdict: 'held' | 'NOT held' | 'not measured'
 }
-
-const SIDEGATE = 'sidegate'
 
 /** What must hold, with what was found. */
 export const holds = (results: Results): Hold[] => {

@@ -12,7 +12,7 @@ import { saturationSection, without } from './saturation-section.ts'
 import { addedMicros, cpuDifference, cpuRatio, peersIn, summarise } from './summary.ts'
 import { figure, megabytes, milliseconds, NONE, table, times, withSpread } from './table.ts'
 
-export const latencySection = ({ requestsPerSecond, samples, absent }: LatencyResults): string => {
+export const latencySection = ({ samples, absent }: LatencyResults): string => {
   const rows = peersIn(samples).map((peer) => {
     const own = samples.filter((sample) => sample.peer === peer)
     const p99 = spread(own.map(({ p99Micros }) => p99Micros / 1_000))
@@ -27,11 +27,12 @@ export const latencySection = ({ requestsPerSecond, samples, absent }: LatencyRe
       failures === 0 ? '0' : `**${failures}**`,
     ]
   })
+  const rates = spread(samples.map(({ requestsPerSecond }) => requestsPerSecond))
   return [
-    `## half-load-latency: GET of 200 bytes at ${figure(requestsPerSecond)} requests/s`,
+    `## half-load-latency: GET of 200 bytes at ${withSpread(rates)} requests/s`,
     '',
     table(['peer', 'p50 ms', 'p99 ms', 'added p50 ms', 'added p99 ms', 'requests a window', 'errors'], rows),
-    'Half of what Sidegate does at most, the same for all, evenly spread over keep-alive connections of 97 requests/s each. A peer with far fewer requests than the others cannot keep up.\n',
+    'Half of what Sidegate does at most, measured in each round, the same for all, evenly spread over keep-alive connections of 97 requests/s each. A peer with far fewer requests than the others cannot keep up.\n',
     ...without(absent),
   ].join('\n')
 }
