@@ -3,6 +3,8 @@ import { Health } from '#shared/health.ts'
 import { HttpDrain } from '#shared/http-drain.ts'
 import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
+import { openRedis } from '#shared/redis/open.ts'
+import { redisCheck, redisMetrics } from '#shared/redis/report.ts'
 import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
 import { Database } from './db/database.ts'
@@ -19,11 +21,15 @@ const log = createLogger(settings, instance)
 const shutdown = new Shutdown(settings, log)
 shutdown.listenToSignals()
 
+const redis = await openRedis(settings, instance, log)
+shutdown.opened('redis', () => redis?.close())
+
 const metrics = createMetrics(instance)
+redisMetrics(metrics.registry, redis)
 const database = new Database(databaseSettings(settings, instance), log, metrics.onDatabaseCall)
 shutdown.opened('database', () => database.close())
 
-const health = new Health(instance, database.checks())
+const health = new Health(instance, [...database.checks(), ...(redis === undefined ? [] : [redisCheck(redis)])])
 health.onChange(() => log.info({ health: health.ready().body }, 'health changed'))
 health.start()
 shutdown.opened('health', () => health.stop())

@@ -11,6 +11,7 @@ import {
 } from '#shared/environment.ts'
 import type { Instance } from '#shared/instance.ts'
 import { SOCKET_PATH_LIMIT } from '#shared/listen.ts'
+import { redisCrossChecks, redisFields } from '#shared/redis/settings.ts'
 import type { DatabaseSettings } from './db/database.ts'
 import type { ListenTarget } from './listen.ts'
 
@@ -64,6 +65,7 @@ const shape = {
     'A replica that lags by more gets no reads.',
   ),
   MIGRATE_ON_START: choice(['true', 'false'], 'true').describe('Whether pending migrations are applied at each start.'),
+  ...redisFields,
   ...commonFields,
 }
 
@@ -76,6 +78,7 @@ export type AppSettings = z.output<typeof appFields>
 export const loadAppSettings = (source: Readonly<Record<string, string | undefined>>): AppSettings =>
   loadEnvironment(appFields, source, [
     drainTimeoutPastDelay,
+    ...redisCrossChecks,
     ({ APP_PORT, APP_SOCKET }) =>
       APP_PORT !== undefined && APP_SOCKET !== undefined
         ? `APP_SOCKET (${APP_SOCKET}) and APP_PORT (${APP_PORT}) exclude one another: unset one of them`

@@ -1,8 +1,11 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
+import { z } from 'zod'
 import { GENERATED_CLIENT_DIR, generatePrismaClient } from '../app/db/generate.ts'
 import { proxyFields } from '../proxy/settings.ts'
+import { commonFields } from '../shared/environment.ts'
+import { redisFields } from '../shared/redis/settings.ts'
 import { environmentPage } from './environment-page.ts'
 
 /**
@@ -23,14 +26,20 @@ const textFile = (path: string, text: () => Promise<string>): Generator => ({
   generate: async (root) => writeFile(join(root, path), await text()),
 })
 
+/** What stands in a table of its own. */
+const COMMON = Object.fromEntries(
+  Object.keys({ ...redisFields, ...commonFields }).map((name) => [name, true]),
+) as Record<keyof typeof redisFields | keyof typeof commonFields, true>
+
 /** In this order: what is described stands on the client, and so is imported only once that is there. */
 const GENERATORS: readonly Generator[] = [
   { path: GENERATED_CLIENT_DIR, generate: generatePrismaClient },
   textFile('docs/openapi-app.json', async () => (await import('../app/openapi-document.ts')).openApiDocument()),
   textFile('docs/environment.md', async () =>
     environmentPage([
-      { title: 'The proxy', schema: proxyFields },
-      { title: 'The app', schema: (await import('../app/settings.ts')).appFields },
+      { title: 'The proxy', schema: proxyFields.omit(COMMON) },
+      { title: 'The app', schema: (await import('../app/settings.ts')).appFields.omit(COMMON) },
+      { title: 'Both', schema: z.object({ ...redisFields, ...commonFields }) },
     ]),
   ),
 ]

@@ -1,6 +1,8 @@
 import { Health } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
+import { redisCheck } from '#shared/redis/report.ts'
+import type { RedisGuard } from '#shared/redis.ts'
 import { Upstream } from './forward.ts'
 import type { Layer } from './layer.ts'
 import { TrafficCounts } from './layers/traffic.ts'
@@ -17,14 +19,21 @@ export interface ProxyParts {
   readonly server: ProxyServer
 }
 
-/** @param choose which of the layers run: all of them, but for the benchmark, which shows what each costs */
+/**
+ * @param redis undefined in memory mode
+ * @param choose which of the layers run: all of them, but for the benchmark, which shows what each costs
+ */
 export const buildProxy = (
   settings: ProxySettings,
   instance: Instance,
   log: Logger,
+  redis: RedisGuard | undefined,
   choose: (layers: readonly Layer[]) => readonly Layer[] = (layers) => layers,
 ): ProxyParts => {
-  const health = new Health(instance, [upstreamCheck(settings.UPSTREAM_URL, settings.UPSTREAM_HEALTH_PATH)])
+  const health = new Health(instance, [
+    upstreamCheck(settings.UPSTREAM_URL, settings.UPSTREAM_HEALTH_PATH),
+    ...(redis === undefined ? [] : [redisCheck(redis)]),
+  ])
   const traffic = new TrafficCounts()
   const upstream = new Upstream(settings.UPSTREAM_URL, {
     connections: settings.UPSTREAM_CONNECTIONS_LIMIT,

@@ -8,6 +8,9 @@ import { ConfigurationError, exitBadConfiguration, orExit } from '#shared/enviro
 import { instanceIdentity } from '#shared/instance.ts'
 import { listen } from '#shared/listen.ts'
 import { createLogger } from '#shared/log.ts'
+import { Fleet } from '#shared/redis/fleet.ts'
+import { openRedis } from '#shared/redis/open.ts'
+import { redisMetrics, redisStatus } from '#shared/redis/report.ts'
 import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
 import { proxyMetrics } from './admin/metrics.ts'
@@ -23,18 +26,29 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const log = createLogger(settings, instance)
   const startedAt = new Date().toISOString()
 
-  const { health, traffic, upstream, server } = buildProxy(settings, instance, log)
+  const redis = await openRedis(settings, instance, log)
+  const fleet = new Fleet(redis, 'proxy', instance.id)
+  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, redis)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
     upstreamQueued: () => upstream.queued,
   })
-  const status = () => ({ startedAt, lifecycle: health.lifecycle, inFlight: server.inFlight() })
+  redisMetrics(registry, redis)
+  const status = () => ({
+    startedAt,
+    lifecycle: health.lifecycle,
+    inFlight: server.inFlight(),
+    redis: redisStatus(redis),
+    fleetSize: fleet.size,
+  })
 
   // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
   const shutdown = new Shutdown(settings, log)
   shutdown.onAnnounce(() => health.markDraining())
   shutdown.drains('traffic', server)
+  shutdown.opened('redis', () => redis?.close())
+  shutdown.opened('fleet', () => fleet.close())
   let admin: FastifyInstance | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)

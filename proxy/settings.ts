@@ -10,6 +10,7 @@ import {
   optionalText,
   port,
 } from '#shared/environment.ts'
+import { redisCrossChecks, redisFields } from '#shared/redis/settings.ts'
 import { upstreamAddress } from './upstream/address.ts'
 
 const HOUR_MS = 3_600_000
@@ -86,6 +87,7 @@ export const proxyFields = z.object({
   UNREAD_BODY_LIMIT_BYTES: count(262_144, { min: 0, max: 64 * MEBIBYTE }).describe(
     'How much of a refused request’s body is read and dropped to keep its connection.',
   ),
+  ...redisFields,
   ...commonFields,
 })
 
@@ -95,6 +97,7 @@ export type ProxySettings = z.output<typeof proxyFields>
 export const proxySettings = (environment: NodeJS.ProcessEnv): ProxySettings =>
   loadEnvironment(proxyFields, environment, [
     drainTimeoutPastDelay,
+    ...redisCrossChecks,
     ({ PORT, ADMIN_PORT }) =>
       PORT !== undefined && PORT !== 0 && PORT === ADMIN_PORT
         ? `ADMIN_PORT must differ from PORT: both are ${PORT}`

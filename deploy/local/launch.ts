@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from '#shared/log.ts'
+import { redisFields } from '#shared/redis/settings.ts'
 import { proxyNode } from '../../proxy/node-options.ts'
 import { type LaunchSettings, LOOPBACK, REPOSITORY_DIR, urlOf } from './launch-settings.ts'
 import { type PostgresCluster, startPostgresCluster } from './postgres-cluster.ts'
@@ -15,7 +16,10 @@ const READY_TIMEOUT_MS = 25_000
 const STOP_MARGIN_MS = 1_000
 
 /** Set here for the children; what the developer's shell has for them is of another place. */
-const OWN_VARIABLES = ['APP_SOCKET', 'APP_HOST', 'DATABASE_URL', 'DATABASE_REPLICA_URLS', 'REDIS_URL', 'UPSTREAM_URL']
+const OWN_VARIABLES = [
+  ...['APP_SOCKET', 'APP_HOST', 'DATABASE_URL', 'DATABASE_REPLICA_URLS', 'UPSTREAM_URL'],
+  ...Object.keys(redisFields).filter((name) => name.startsWith('REDIS_') && name !== 'REDIS_TIMEOUT_MS'),
+]
 
 export interface LaunchOptions {
   readonly fresh: boolean
@@ -121,7 +125,8 @@ const launchRedis = async (
     return undefined
   }
   supervisor.started('redis', () => redis.process.stop())
-  redis.process.onUnexpectedEnd((outcome) => supervisor.broke('redis', outcome))
+  // The others are made to do without.
+  redis.process.onUnexpectedEnd((outcome) => log.error(`redis ended unexpectedly (${outcome}): going on without it`))
   supervisor.halted.throwIfAborted()
   return redis.url
 }

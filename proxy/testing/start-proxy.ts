@@ -51,7 +51,7 @@ export const startProxy = async (
     },
   })
   const instance = instanceIdentity('proxy', '0.0.0-test')
-  const proxy = buildProxy(settings, instance, createLogger(settings, instance, written))
+  const proxy = buildProxy(settings, instance, createLogger(settings, instance, written), undefined)
   await proxy.server.port.open(settings.HOST, 0)
   const { port } = proxy.server.port.address
   return {

@@ -9,7 +9,7 @@ import { LAYERS_LINE } from '../layer-variants.ts'
 const leftOut = (process.env.BENCH_LAYERS_LEFT_OUT ?? '').split(',')
 const settings = proxySettings(process.env)
 const instance = instanceIdentity('proxy', version)
-const { health, server } = buildProxy(settings, instance, createLogger(settings, instance), (layers) => {
+const { health, server } = buildProxy(settings, instance, createLogger(settings, instance), undefined, (layers) => {
   process.stdout.write(`${LAYERS_LINE}${JSON.stringify(layers)}\n`)
   return layers.filter(({ name }) => !leftOut.includes(name))
 })

@@ -1,0 +1,27 @@
+import type { Instance } from '../instance.ts'
+import type { Logger } from '../log.ts'
+import type { RedisGuard } from '../redis.ts'
+import { type RedisSettings, redisTarget } from './settings.ts'
+
+/** Redis as it is configured; undefined for memory mode, which does without the client's code, too. */
+export const openRedis = async (
+  settings: RedisSettings,
+  instance: Instance,
+  log: Logger,
+): Promise<RedisGuard | undefined> => {
+  const target = redisTarget(settings)
+  if (target === undefined) {
+    log.warn('no Redis is configured (REDIS_URL): memory mode, in which instances share nothing')
+    return undefined
+  }
+  const { RedisGuard } = await import('../redis.ts')
+  return new RedisGuard(
+    target,
+    {
+      timeoutMs: settings.REDIS_TIMEOUT_MS,
+      keyPrefix: `sidegate:${settings.SIDEGATE_SERVICE}:`,
+      name: instance.id,
+    },
+    log,
+  )
+}

@@ -1,0 +1,17 @@
+import { ReplyError } from 'ioredis'
+
+/**
+ * Error replies that tell of the server's state, and not of the command: another server, or the same one later, would
+ * have answered it (https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
+ */
+const STATES =
+  /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|OOM|NOREPLICAS|NOAUTH|WRONGPASS|UNBLOCKED|ERR max number of clients)/
+
+/**
+ * Whether Redis could not be asked, or could not answer; else it has understood the command, and refused it, or the
+ * caller's own code has failed.
+ */
+export const isOutage = (error: Error): boolean => {
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) return false
+  return !(error instanceof ReplyError) || STATES.test(error.message)
+}

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto'
+import type { ChainableCommander } from 'ioredis'
+import type { RedisCommands } from './client.ts'
+
+/** A Lua script, which Redis runs as one command. Its keys must be on one shard. */
+export class Script {
+  readonly #text: string
+  readonly #digest: string
+
+  constructor(text: string) {
+    this.#text = text
+    this.#digest = createHash('sha1').update(text).digest('hex')
+  }
+
+  /** Runs it; a server that does not know it yet is told its text. */
+  async run(redis: RedisCommands, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    try {
+      return await redis.evalsha(this.#digest, keys.length, ...keys, ...args)
+    } catch (error) {
+      if (!isUnknownScript(error)) throw error
+      return redis.eval(this.#text, keys.length, ...keys, ...args)
+    }
+  }
+
+  /** Adds a run of it to a pipeline; for an {@link isUnknownScript} among the answers, {@link run} one of them. */
+  addTo(pipeline: ChainableCommander, keys: readonly string[], args: readonly (string | number)[]): void {
+    pipeline.evalsha(this.#digest, keys.length, ...keys, ...args)
+  }
+}
+
+export const isUnknownScript = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('NOSCRIPT')

@@ -1,0 +1,70 @@
+import calculateSlot from 'cluster-key-slot'
+import { Cluster } from 'ioredis'
+import type { Clock } from '../clock.ts'
+import { Circuit } from './circuit.ts'
+import type { RedisClient } from './client.ts'
+
+/** A part of Redis that fails as one: the server, or one master of a cluster. */
+export interface Shard {
+  readonly name: string
+  readonly circuit: Circuit
+  /** A key of this process's own on it, which shows that the shard is well, and that it remembers. */
+  probeKey: string
+  /** Whether that key has been written, and not been lost since. */
+  isMarked: boolean
+  probe: NodeJS.Timeout | undefined
+  probeDelayMs: number
+}
+
+/** A server; or a cluster, as long as it has not told who has which keys. */
+const WHOLE = 'redis'
+/** Why the whole is not asked before its first probe. */
+export const NOT_YET = 'not connected yet'
+
+/** Which part of Redis has a key. */
+export class Shards {
+  /** Of a cluster: whether its masters are known at all. */
+  readonly whole: Shard
+  readonly #client: RedisClient
+  readonly #clock: Clock
+  readonly #probeKeyFor: (key: string) => string
+  readonly #masters = new Map<string, Shard>()
+
+  /** @param probeKeyFor a key on the shard of another one */
+  constructor(client: RedisClient, clock: Clock, probeKeyFor: (key: string) => string) {
+    this.#client = client
+    this.#clock = clock
+    this.#probeKeyFor = probeKeyFor
+    const circuit = new Circuit('open', clock.monotonicMs(), NOT_YET)
+    this.whole = { name: WHOLE, circuit, probeKey: probeKeyFor(''), isMarked: false, probe: undefined, probeDelayMs: 0 }
+  }
+
+  /** The master that has `key` by the table of slots, which the client keeps up to date. */
+  of(key: string): Shard {
+    if (!(this.#client instanceof Cluster) || this.whole.circuit.state === 'open') return this.whole
+    const name = this.#client.slots[calculateSlot(key)]?.[0]
+    if (name === undefined) return this.whole
+    const known = this.#masters.get(name)
+    if (known !== undefined) return known
+    const circuit = new Circuit('closed', this.#clock.monotonicMs())
+    const probeKey = this.#probeKeyFor(key)
+    const shard: Shard = { name, circuit, probeKey, isMarked: false, probe: undefined, probeDelayMs: 0 }
+    this.#forgetMastersOfOld(this.#client)
+    this.#masters.set(name, shard)
+    return shard
+  }
+
+  all(): Shard[] {
+    return [this.whole, ...this.#masters.values()]
+  }
+
+  /** Which have failed over: nobody waits for them to come back. */
+  #forgetMastersOfOld({ slots }: Cluster): void {
+    const masters = new Set(slots.map((nodes) => nodes[0]))
+    for (const [name, shard] of this.#masters) {
+      if (masters.has(name)) continue
+      clearTimeout(shard.probe)
+      this.#masters.delete(name)
+    }
+  }
+}

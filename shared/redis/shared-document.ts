@@ -1,0 +1,214 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from '../log.ts'
+import type { RedisGuard } from '../redis.ts'
+import { Script } from './script.ts'
+
+export interface Version {
+  /** From 1 on, without a gap. */
+  readonly version: number
+  /** What the writer gave. */
+  readonly body: string
+}
+
+/** What became of a proposal. */
+export type Proposal =
+  | { readonly kind: 'accepted'; readonly version: number }
+  /** Another writer was first; `current` is what it has written. */
+  | { readonly kind: 'conflict'; readonly current: Version | undefined }
+  /** Redis could not be asked: it may have been written all the same, which {@link SharedDocument.current} will show. */
+  | { readonly kind: 'unavailable' }
+  /** Redis has lost everything, and is waiting for the newest version that any instance has heard of. */
+  | { readonly kind: 'settling' }
+
+export interface SharedDocumentSettings {
+  /** What it is: part of the key. */
+  readonly name: string
+  /** How many versions are kept, the current one included. */
+  readonly historyLimit: number
+  /** How often Redis is asked where it has not told by itself; some instances sooner and some later. */
+  readonly pollIntervalMs?: number
+}
+
+const POLL_INTERVAL_MS = 5_000
+/** Within so many intervals, every instance that lives has polled. */
+const SETTLE_POLLS = 1.5
+
+/** KEYS: the document, its history. ARGV: the version it must have, the new body, how many to keep, the channel. */
+const PROPOSE = new Script(`
+local version = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
+local time = redis.call('TIME')
+if tonumber(redis.call('HGET', KEYS[1], 'settlesAt') or '0') > tonumber(time[1]) then return {2} end
+if version ~= tonumber(ARGV[1]) then return {0, version, redis.call('HGET', KEYS[1], 'body')} end
+version = version + 1
+redis.call('HSET', KEYS[1], 'version', version, 'body', ARGV[2])
+redis.call('LPUSH', KEYS[2], version .. ' ' .. ARGV[2])
+redis.call('LTRIM', KEYS[2], 0, ARGV[3] - 1)
+redis.call('PUBLISH', ARGV[4], version)
+return {1, version}
+`)
+
+/**
+ * KEYS: the document, its history. ARGV: a version, its body, the channel, seconds to settle, and the history, newest
+ * first. Writes it back to a server that has lost it: the greater version stays. Until every instance has asked and, where it
+ * knows of a greater one, restored that, nothing new is accepted: it would take a version that there has been.
+ */
+const RESTORE = new Script(`
+if tonumber(redis.call('HGET', KEYS[1], 'version') or '0') >= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[1], 'body', ARGV[2])
+redis.call('HSET', KEYS[1], 'settlesAt', redis.call('TIME')[1] + ARGV[4])
+redis.call('DEL', KEYS[2])
+for i = 5, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[i]) end
+redis.call('PUBLISH', ARGV[3], ARGV[1])
+return 1
+`)
+
+const parseEntry = (entry: string): Version => {
+  const space = entry.indexOf(' ')
+  return { version: Number(entry.slice(0, space)), body: entry.slice(space + 1) }
+}
+
+/**
+ * A text that the fleet agrees on, such as the policy. Each instance has the newest version that it has heard of in
+ * memory, and hears of a new one at once, or, where the message is lost, at the next poll.
+ */
+export class SharedDocument {
+  readonly #redis: RedisGuard
+  readonly #settings: SharedDocumentSettings
+  readonly #log: Logger
+  readonly #onChange: (current: Version) => void
+  readonly #stop = new AbortController()
+  #current: Version | undefined
+  /** Newest first, as Redis has told it last. */
+  #history: readonly Version[] = []
+  #unsubscribe: (() => void) | undefined
+
+  /** @param onChange is given each version that this instance comes to know, in ascending order; some may be left out */
+  constructor(redis: RedisGuard, settings: SharedDocumentSettings, log: Logger, onChange: (current: Version) => void) {
+    this.#redis = redis
+    this.#settings = settings
+    this.#log = log
+    this.#onChange = onChange
+  }
+
+  get current(): Version | undefined {
+    return this.#current
+  }
+
+  /** Learns what there is, and goes on learning until it is closed. */
+  async open(): Promise<void> {
+    this.#unsubscribe = this.#redis.subscribe(this.#channel, () => void this.refresh())
+    this.#redis.onRecovered(() => void this.refresh())
+    await this.refresh()
+    void this.#poll()
+  }
+
+  close(): void {
+    this.#stop.abort()
+    this.#unsubscribe?.()
+  }
+
+  /** Writes a new version, if `expected` is still the current one; 0 where there is to be none. */
+  async propose(expected: number, body: string): Promise<Proposal> {
+    const args = [expected, body, this.#settings.historyLimit, this.#channel]
+    const answer = await this.#redis.call(
+      this.#keys[0],
+      (commander) => PROPOSE.run(commander, this.#keys, args) as Promise<[number, number?, string?]>,
+      () => undefined,
+    )
+    if (answer === undefined) return { kind: 'unavailable' }
+    const [outcome, version = 0, currentBody] = answer
+    if (outcome === 2) return { kind: 'settling' }
+    if (outcome === 1) {
+      this.#history = [{ version, body }, ...this.#history].slice(0, this.#settings.historyLimit)
+      this.#learn({ version, body })
+      return { kind: 'accepted', version }
+    }
+    const current = version === 0 ? undefined : { version, body: currentBody ?? '' }
+    if (current !== undefined) this.#learn(current)
+    return { kind: 'conflict', current }
+  }
+
+  /** The versions that are kept, newest first: from Redis, or as they were heard last. */
+  async history(): Promise<readonly Version[]> {
+    const found = await this.#redis.call(
+      this.#keys[0],
+      (commander) => commander.lrange(this.#keys[1], 0, -1),
+      () => undefined,
+    )
+    if (found !== undefined && found.length > 0) this.#history = found.map(parseEntry)
+    return this.#history
+  }
+
+  /** Asks Redis for what there is. Never rejects. */
+  async refresh(): Promise<void> {
+    const [key, historyKey] = this.#keys
+    const knownVersion = this.#current?.version ?? 0
+    const found = await this.#redis.call(
+      key,
+      async (commander) => {
+        const version = Number((await commander.hget(key, 'version')) ?? 0)
+        if (version <= knownVersion) return { version, entries: [] }
+        return { version, entries: await commander.lrange(historyKey, 0, -1) }
+      },
+      () => undefined,
+    )
+    if (found === undefined || this.#stop.signal.aborted) return
+    if (this.#current !== undefined && found.version < this.#current.version) return this.#restore(this.#current)
+    const [newest, ...older] = found.entries.map(parseEntry)
+    if (newest === undefined) return
+    this.#history = [newest, ...older]
+    this.#learn(newest)
+  }
+
+  async #poll(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await delay(this.#pollIntervalMs * (0.75 + Math.random() / 2), undefined, {
+          signal: this.#stop.signal,
+          ref: false,
+        })
+      } catch {
+        return // closed: the only reason for which this delay rejects
+      }
+      await this.refresh()
+    }
+  }
+
+  #learn(found: Version): void {
+    if (found.version <= (this.#current?.version ?? 0)) return
+    this.#current = found
+    this.#onChange(found)
+  }
+
+  /** Redis has an older one, or none: it has lost what was written. */
+  async #restore(current: Version): Promise<void> {
+    const others = this.#history.filter(({ version }) => version < current.version)
+    const history = [current, ...others].slice(0, this.#settings.historyLimit)
+    const args = [
+      ...[current.version, current.body, this.#channel, Math.ceil((SETTLE_POLLS * this.#pollIntervalMs) / 1_000)],
+      ...history.map(({ version, body }) => `${version} ${body}`),
+    ]
+    const isRestored = await this.#redis.call<unknown>(
+      this.#keys[0],
+      (commander) => RESTORE.run(commander, this.#keys, args),
+      () => 0,
+    )
+    if (isRestored !== 1) return
+    this.#history = history
+    this.#log.warn({ document: this.#settings.name, version: current.version }, 'redis had lost it: written back')
+  }
+
+  get #pollIntervalMs(): number {
+    return this.#settings.pollIntervalMs ?? POLL_INTERVAL_MS
+  }
+
+  /** In braces, so that both are on one shard. */
+  get #keys(): readonly [string, string] {
+    const key = this.#redis.key(`document:{${this.#settings.name}}`)
+    return [key, `${key}:history`]
+  }
+
+  get #channel(): string {
+    return this.#redis.key(`document:${this.#settings.name}:changed`)
+  }
+}
