@@ -4,9 +4,11 @@ import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 import { GENERATED_CLIENT_DIR, generatePrismaClient } from '../app/db/generate.ts'
 import { proxyFields } from '../proxy/settings.ts'
+import { policySchema } from '../proxy/state/policy/schema.ts'
 import { commonFields } from '../shared/environment.ts'
 import { redisFields } from '../shared/redis/settings.ts'
 import { environmentPage } from './environment-page.ts'
+import { policyPage } from './policy-page.ts'
 
 /**
  * Makes the files that are made from others, and are committed so that a reader and a reviewer see them.
@@ -31,10 +33,15 @@ const COMMON = Object.fromEntries(
   Object.keys({ ...redisFields, ...commonFields }).map((name) => [name, true]),
 ) as Record<keyof typeof redisFields | keyof typeof commonFields, true>
 
+/** Of what an operator writes, and not of what becomes of it. */
+const policyJsonSchema = z.toJSONSchema(policySchema, { io: 'input', unrepresentable: 'any' })
+
 /** In this order: what is described stands on the client, and so is imported only once that is there. */
 const GENERATORS: readonly Generator[] = [
   { path: GENERATED_CLIENT_DIR, generate: generatePrismaClient },
   textFile('docs/openapi-app.json', async () => (await import('../app/openapi-document.ts')).openApiDocument()),
+  textFile('docs/policy.md', async () => policyPage(policyJsonSchema)),
+  textFile('docs/policy.schema.json', async () => `${JSON.stringify(policyJsonSchema, null, 2)}\n`),
   textFile('docs/environment.md', async () =>
     environmentPage([
       { title: 'The proxy', schema: proxyFields.omit(COMMON) },

@@ -18,6 +18,8 @@ import { adminServer } from './admin/server.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { initialPolicy } from './state/policy/policy-file.ts'
+import { PolicyStore } from './state/policy/policy-store.ts'
 import { obeyPrimary } from './worker.ts'
 import { runWorkers } from './workers.ts'
 
@@ -28,6 +30,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
 
   const redis = await openRedis(settings, instance, log)
   const fleet = new Fleet(redis, 'proxy', instance.id)
+  const policies = new PolicyStore(await initialPolicy(settings.POLICY_FILE), redis, log)
   const { health, traffic, upstream, server } = buildProxy(settings, instance, log, redis)
   const registry = proxyMetrics(instance, {
     traffic,
@@ -41,6 +44,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     inFlight: server.inFlight(),
     redis: redisStatus(redis),
     fleetSize: fleet.size,
+    policy: { version: policies.active.version, refused: policies.refused },
   })
 
   // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
@@ -49,6 +53,8 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.drains('traffic', server)
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
+  await policies.open()
+  shutdown.opened('policy', () => policies.close())
   let admin: FastifyInstance | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)
@@ -61,6 +67,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
       token: settings.ADMIN_TOKEN,
       metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
       status,
+      policies,
     })
     await admin.ready()
     await listen(

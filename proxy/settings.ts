@@ -45,6 +45,9 @@ export const proxyFields = z.object({
     .default('1')
     .transform((workers) => (workers === 'auto' ? availableParallelism() : Number(workers)))
     .describe('Processes that share the traffic port; `auto` is one a CPU.'),
+  POLICY_FILE: optionalText('the path of a file', /^[^\0]{1,1000}$/).describe(
+    'The policy to begin with, as YAML ([reference](policy.md)); a version that the fleet has agreed on counts instead. Unset: all defaults.',
+  ),
   ACCESS_LOG: choice(['errors', 'all', 'off'], 'errors').describe(
     '`errors` logs refusals, cut replies, clients that left and 5xx of the app; `all` logs each exchange; `off` only what never became a request.',
   ),

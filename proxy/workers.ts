@@ -5,10 +5,13 @@ import type { HealthAnswers, HealthReply } from '#shared/health.ts'
 import { instanceIdentity } from '#shared/instance.ts'
 import { listen } from '#shared/listen.ts'
 import { createLogger, type Logger } from '#shared/log.ts'
+import { openRedis } from '#shared/redis/open.ts'
 import { version } from '#shared/version.ts'
 import { adminServer } from './admin/server.ts'
 import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
+import { initialPolicy } from './state/policy/policy-file.ts'
+import { PolicyStore } from './state/policy/policy-store.ts'
 import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
 /** A worker that crashes again at once is restarted at ever longer intervals, so that it cannot take the CPU. */
@@ -32,6 +35,10 @@ const REPORT_EXPIRES_MS = 5_000
 export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const instance = instanceIdentity('proxy', version, settings.SIDEGATE_INSTANCE_ID)
   const log = createLogger(settings, instance)
+  const redis = await openRedis(settings, instance, log)
+  const initial = await initialPolicy(settings.POLICY_FILE)
+  const policies = redis === undefined ? undefined : new PolicyStore(initial, redis, log)
+  await policies?.open()
   const workers = new Workers(settings, log)
   const registry = new AggregatorRegistry()
   const startedAt = new Date().toISOString()
@@ -41,6 +48,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     health: workers,
     token: settings.ADMIN_TOKEN,
     metrics: async () => ({ contentType: registry.contentType, text: await registry.clusterMetrics() }),
+    policies,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   await admin.ready()

@@ -141,6 +141,16 @@ export class RedisGuard {
     this.#onRecovered.push(listener)
   }
 
+  /** Resolves once it answers for the first time, or after `timeoutMs`. */
+  async firstAnswer(timeoutMs: number): Promise<void> {
+    if (!this.isImpaired) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.onRecovered(() => resolve())
+    const timer = setTimeout(resolve, timeoutMs)
+    await promise
+    clearTimeout(timer)
+  }
+
   /** Whether any part of it is left alone at the moment. */
   get isImpaired(): boolean {
     return this.#shards.all().some(({ circuit }) => circuit.state === 'open')

@@ -1,11 +1,13 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, LogController } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { closeEveryConnection } from '#shared/close-connections.ts'
 import { isRequestId, mintRequestId } from '#shared/correlation.ts'
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
-import { PROBLEM_JSON, problem } from '#shared/problem.ts'
+import type { PolicyStore } from '../state/policy/policy-store.ts'
 import { isAuthorized } from './authorize.ts'
+import { policyRoutes } from './policy-routes.ts'
+import { refuse } from './refuse.ts'
 
 /**
  * The admin port:
@@ -13,6 +15,7 @@ import { isAuthorized } from './authorize.ts'
  *     GET /health/live /health/ready /health   probes; no token
  *     GET /metrics                             Prometheus; no token
  *     GET /api/status                          who runs here, since when, with what; token
+ *     …   /api/policy                          policy-routes.ts; token
  */
 export interface AdminParts {
   readonly instance: Instance
@@ -22,6 +25,8 @@ export interface AdminParts {
   metrics(): Promise<{ contentType: string; text: string }>
   /** What this process, or each of its workers, has to say of itself. */
   status(): Readonly<Record<string, unknown>>
+  /** Undefined where several workers without a Redis have nothing to agree by. */
+  readonly policies: PolicyStore | undefined
 }
 
 const noCompiler = (): never => {
@@ -58,12 +63,21 @@ export const adminServer = (parts: AdminParts): FastifyInstance => {
     const { contentType, text } = await parts.metrics()
     return reply.type(contentType).send(text)
   })
-  admin.get('/api/status', (request, reply) => {
+  admin.addHook('onRequest', async (request, reply) => {
+    if (!request.url.startsWith('/api/')) return undefined
     if (!isAuthorized(request.headers.authorization, parts.token)) {
       return refuse(reply.header('WWW-Authenticate', 'Bearer'), 401, 'Unauthorized', unauthorizedDetail(parts.token))
     }
-    return reply.send({ instance: parts.instance.id, version: parts.instance.version, ...parts.status() })
+    if (isFromElsewhere(request)) {
+      return refuse(reply, 403, 'Forbidden', 'A page of another origin may not change anything here.')
+    }
+    return undefined
   })
+  admin.get('/api/status', (_request, reply) =>
+    reply.send({ instance: parts.instance.id, version: parts.instance.version, ...parts.status() }),
+  )
+  if (parts.policies !== undefined) policyRoutes(admin, parts.policies, parts.log)
+  else admin.all('/api/policy*', (_request, reply) => refuse(reply, 503, 'Service Unavailable', NOTHING_TO_AGREE_BY))
 
   admin.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'Not Found', 'The admin port has no such page.'))
   admin.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
@@ -75,13 +89,16 @@ export const adminServer = (parts: AdminParts): FastifyInstance => {
   return admin
 }
 
+const NOTHING_TO_AGREE_BY =
+  'With WORKERS above 1 the processes agree on a policy by Redis: set REDIS_URL, or change POLICY_FILE and start again.'
+
+/** A browser says where the page is from that makes a request which changes something. */
+const isFromElsewhere = ({ method, headers }: FastifyRequest): boolean =>
+  method !== 'GET' && method !== 'HEAD' && headers.origin !== undefined && originHost(headers.origin) !== headers.host
+
+const originHost = (origin: string): string | undefined => (URL.canParse(origin) ? new URL(origin).host : undefined)
+
 const unauthorizedDetail = (token: string | undefined): string =>
   token === undefined
     ? 'No token is configured, so this part of the admin port is off: set ADMIN_TOKEN.'
     : 'Send the admin token as Authorization: Bearer <token>.'
-
-const refuse = (reply: FastifyReply, status: number, title: string, detail: string) =>
-  reply
-    .status(status)
-    .type(PROBLEM_JSON)
-    .send(JSON.stringify(problem(status, title, detail, reply.request.id)))

@@ -3,6 +3,9 @@ import type { Logger } from '../log.ts'
 import type { RedisGuard } from '../redis.ts'
 import { type RedisSettings, redisTarget } from './settings.ts'
 
+/** So long does a start wait for it: what the fleet has agreed on is to be known before the first request. */
+const FIRST_ANSWER_MS = 500
+
 /** Redis as it is configured; undefined for memory mode, which does without the client's code, too. */
 export const openRedis = async (
   settings: RedisSettings,
@@ -15,7 +18,7 @@ export const openRedis = async (
     return undefined
   }
   const { RedisGuard } = await import('../redis.ts')
-  return new RedisGuard(
+  const redis = new RedisGuard(
     target,
     {
       timeoutMs: settings.REDIS_TIMEOUT_MS,
@@ -24,4 +27,6 @@ export const openRedis = async (
     },
     log,
   )
+  await redis.firstAnswer(FIRST_ANSWER_MS)
+  return redis
 }

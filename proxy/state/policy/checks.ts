@@ -1,0 +1,161 @@
+import type { Policy } from './schema.ts'
+
+/** What is wrong with a policy, where, and what to do about it. */
+export interface PolicyProblem {
+  /** As in `routes.listings.cache.maxAgeSeconds`. */
+  readonly path: string
+  readonly message: string
+}
+
+type Check = (policy: Policy) => PolicyProblem[]
+
+/** What no part of a policy can tell by itself: all that is wrong between its parts. */
+export const crossProblems = (policy: Policy): PolicyProblem[] => CHECKS.flatMap((check) => check(policy))
+
+const unknownNames: Check = ({ routes, operations, limits, slo }) =>
+  Object.entries(routes).flatMap(([name, route]) => {
+    const problems: PolicyProblem[] = []
+    const expectOne = (field: string, used: string, defined: Readonly<Record<string, unknown>>, where: string) => {
+      if (Object.hasOwn(defined, used)) return
+      const known = Object.keys(defined).join(', ') || 'none'
+      problems.push({
+        path: `routes.${name}.${field}`,
+        message: `there is no "${used}" in ${where} (there are: ${known}); add it there, or name another`,
+      })
+    }
+    if (route.operation !== undefined) expectOne('operation', route.operation, operations, 'operations')
+    for (const [index, limit] of route.limits.entries()) expectOne(`limits.${index}`, limit, limits, 'limits')
+    if (route.slo !== undefined) expectOne('slo', route.slo, slo.objectives, 'slo.objectives')
+    return problems
+  })
+
+/** The same but for the names of parameters. */
+const shapeOf = (path: string): string => path.replace(/:[^/]+/g, ':').replace(/(?<=.)\/$/, '')
+
+const overlappingRoutes: Check = ({ routes }) => {
+  const seen = new Map<string, { readonly name: string; readonly methods: readonly string[] | undefined }[]>()
+  return Object.entries(routes).flatMap(([name, { match }]) => {
+    const shape = shapeOf(match.path)
+    const others = seen.get(shape) ?? []
+    seen.set(shape, [...others, { name, methods: match.methods }])
+    const rival = others.find(
+      ({ methods }) => (methods === undefined) === (match.methods === undefined) && shared(methods, match.methods),
+    )
+    return rival === undefined
+      ? []
+      : [
+          {
+            path: `routes.${name}.match`,
+            message: `matches the same requests as routes.${rival.name}: give them different methods or paths, or make them one`,
+          },
+        ]
+  })
+}
+
+/** One that names methods is more specific than one that takes all: those do not clash. */
+const shared = (some: readonly string[] | undefined, others: readonly string[] | undefined): boolean =>
+  some === undefined || others === undefined || some.some((method) => others.includes(method))
+
+const impossibleCaching: Check = ({ routes }) =>
+  Object.entries(routes).flatMap(([name, { cache, stale }]) => {
+    const problems: PolicyProblem[] = []
+    const at = (field: string, message: string) => problems.push({ path: `routes.${name}.${field}`, message })
+    const isPublic = cache.visibility === 'public'
+    if (stale !== undefined && !isPublic) {
+      at(
+        'stale',
+        `keeps replies for everyone on a route whose replies are ${cache.visibility}: set cache.visibility to public, or remove stale`,
+      )
+    }
+    for (const field of ['cdnMaxAgeSeconds', 'staleWhileRevalidateSeconds', 'staleIfErrorSeconds'] as const) {
+      if (!isPublic && (cache[field] ?? 0) > 0) {
+        at(
+          `cache.${field}`,
+          `is for shared caches, which keep nothing ${cache.visibility}: set cache.visibility to public, or remove it`,
+        )
+      }
+    }
+    if (cache.visibility === 'no-store' && cache.maxAgeSeconds > 0) {
+      at(
+        'cache.maxAgeSeconds',
+        'is for replies that may be kept: set cache.visibility to private or public, or remove it',
+      )
+    }
+    if (cache.ignoreCookies && !isPublic)
+      at('cache.ignoreCookies', 'only means something where cache.visibility is public')
+    return problems
+  })
+
+const impossibleTimeouts: Check = ({ operations }) =>
+  Object.entries(operations).flatMap(([name, operation]) =>
+    (['connectTimeoutMs', 'headersTimeoutMs'] as const).flatMap((field) =>
+      operation.totalTimeoutMs !== undefined && operation[field] > operation.totalTimeoutMs
+        ? [
+            {
+              path: `operations.${name}.${field}`,
+              message: `(${operation[field]}) can never pass: totalTimeoutMs (${operation.totalTimeoutMs}) is less; lower the one or raise the other`,
+            },
+          ]
+        : [],
+    ),
+  )
+
+const impossibleBlocks: Check = ({ blocking }) =>
+  blocking.firstBlockSeconds > blocking.longestBlockSeconds
+    ? [
+        {
+          path: 'blocking.firstBlockSeconds',
+          message: `(${blocking.firstBlockSeconds}) is longer than longestBlockSeconds (${blocking.longestBlockSeconds}): lower the one or raise the other`,
+        },
+      ]
+    : []
+
+const impossibleEmergency: Check = ({ emergency }) =>
+  emergency.minimumSeconds > emergency.maximumSeconds
+    ? [
+        {
+          path: 'emergency.minimumSeconds',
+          message: `(${emergency.minimumSeconds}) is longer than maximumSeconds (${emergency.maximumSeconds}): lower the one or raise the other`,
+        },
+      ]
+    : []
+
+const incompleteChallenge: Check = ({ challenge }) =>
+  challenge.provider !== 'altcha' && challenge.siteKey === undefined
+    ? [{ path: 'challenge.siteKey', message: `is required for ${challenge.provider}: its console shows it` }]
+    : []
+
+/** More than everything cannot fail: a burn of that factor is never seen. */
+const impossibleAlerts: Check = ({ alerts, slo }) =>
+  alerts.burnRates.flatMap((rate, index) => {
+    const path = `alerts.burnRates.${index}`
+    const problems: PolicyProblem[] = []
+    if (rate.shortSeconds >= rate.longSeconds) {
+      problems.push({
+        path: `${path}.shortSeconds`,
+        message: `(${rate.shortSeconds}) must be less than longSeconds (${rate.longSeconds})`,
+      })
+    }
+    for (const [name, { availability, latency }] of Object.entries(slo.objectives)) {
+      for (const promised of [availability, ...(latency === undefined ? [] : [latency.share])]) {
+        const most = 1 / (1 - promised)
+        if (rate.factor < most) continue
+        problems.push({
+          path: `${path}.factor`,
+          message: `(${rate.factor}) can never be reached by slo.objectives.${name}: with ${promised} promised, everything failing burns ${most.toFixed(1)} times too fast; promise more, or lower the factor`,
+        })
+      }
+    }
+    return problems
+  })
+
+const CHECKS: readonly Check[] = [
+  unknownNames,
+  overlappingRoutes,
+  impossibleCaching,
+  impossibleTimeouts,
+  impossibleBlocks,
+  impossibleEmergency,
+  incompleteChallenge,
+  impossibleAlerts,
+]

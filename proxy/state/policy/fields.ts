@@ -1,0 +1,75 @@
+import { isIPv4, isIPv6 } from 'node:net'
+import { z } from 'zod'
+
+/** Kinds of fields of a policy. Numbers carry their unit in the field's name; a text with a unit in it is refused. */
+
+const NAME = /^[a-z][a-z0-9-]{0,62}$/
+const NAME_MEANING = 'expected a name of lower-case letters, digits and "-", beginning with a letter'
+
+/** What parts of a policy call one another by. */
+export const name = () => z.string(NAME_MEANING).regex(NAME, NAME_MEANING)
+
+interface Limits {
+  readonly min: number
+  readonly max: number
+}
+
+const whole = (what: string, { min, max }: Limits) => {
+  const meaning = `expected ${what} as a whole number from ${min} to ${max}, without a unit`
+  return z.number(meaning).int(meaning).min(min, meaning).max(max, meaning)
+}
+
+export const milliseconds = (limits: Limits) => whole('milliseconds', limits)
+export const seconds = (limits: Limits) => whole('seconds', limits)
+export const bytes = (limits: Limits) => whole('bytes', limits)
+export const count = (limits: Limits) => whole('a count', limits)
+
+/** A part of a whole. */
+export const share = (limits: Limits = { min: 0, max: 1 }) => {
+  const meaning = `expected a share from ${limits.min} to ${limits.max}, as in 0.05 for 5 %`
+  return z.number(meaning).min(limits.min, meaning).max(limits.max, meaning)
+}
+
+export const factor = (limits: Limits) => {
+  const meaning = `expected a factor from ${limits.min} to ${limits.max}`
+  return z.number(meaning).min(limits.min, meaning).max(limits.max, meaning)
+}
+
+export const flag = () => z.boolean('expected true or false')
+
+export const oneOf = <const Words extends readonly [string, ...string[]]>(...words: Words) =>
+  z.enum(words, `expected one of ${words.join(', ')}`)
+
+/** Of a header, as RFC 9110 has it. */
+export const token = () => {
+  const meaning = 'expected a header name, as in X-Api-Key'
+  return z.string(meaning).regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, meaning)
+}
+
+const isRange = (text: string): boolean => {
+  const [address = '', bits, ...rest] = text.split('/')
+  const most = isIPv4(address) ? 32 : isIPv6(address) ? 128 : undefined
+  if (most === undefined || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most)
+}
+
+/** An address or a CIDR range, of either family. */
+export const range = () => {
+  const meaning = 'expected an address or a range, as in 192.0.2.7, 198.51.100.0/24 or 2001:db8::/32'
+  return z.string(meaning).refine(isRange, meaning)
+}
+
+export const webUrl = () => {
+  const meaning = 'expected a URL that begins with https:// or http://'
+  return z.string(meaning).refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), meaning)
+}
+
+const PATH_MEANING =
+  'expected a path such as /listings, /listings/:id or /media/*: segments of text, ":name" for any one, and a "*" at the end for any number'
+const SEGMENT = "(?::[a-z][A-Za-z0-9]*|[A-Za-z0-9._~!$&'()+,;=@%-]+)"
+
+/** What paths a route is for. */
+export const pathPattern = () =>
+  z
+    .string(PATH_MEANING)
+    .regex(new RegExp(String.raw`^/(?:${SEGMENT}(?:/${SEGMENT})*)?(?:(?<=/)\*|/\*|/)?$`), PATH_MEANING)

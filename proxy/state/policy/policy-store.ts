@@ -1,0 +1,180 @@
+import { type Clock, systemClock } from '#shared/clock.ts'
+import type { Logger } from '#shared/log.ts'
+import { LocalDocument } from '#shared/redis/local-document.ts'
+import { SharedDocument, type Version } from '#shared/redis/shared-document.ts'
+import type { RedisGuard } from '#shared/redis.ts'
+import type { PolicyProblem } from './checks.ts'
+import { type CompiledPolicy, compilePolicy } from './compile.ts'
+import { type Difference, differences } from './differences.ts'
+import { readPolicy } from './read.ts'
+import type { Policy } from './schema.ts'
+
+/** Kept for looking back, and for going back. */
+const HISTORY_LIMIT = 50
+
+/** A version with who made it. */
+export interface PolicyVersion {
+  readonly version: number
+  /** As its author wrote it, without the defaults. */
+  readonly document: unknown
+  readonly author: string
+  readonly at: string
+}
+
+/** What became of a change. */
+export type PolicyChange =
+  | { readonly kind: 'applied'; readonly version: number; readonly differences: readonly Difference[] }
+  | { readonly kind: 'invalid'; readonly problems: readonly PolicyProblem[] }
+  /** Somebody else was first: `version` is theirs. */
+  | { readonly kind: 'conflict'; readonly version: number }
+  /** Redis cannot be asked at the moment, or is being filled again after a loss. */
+  | { readonly kind: 'unavailable' }
+  /** There is no such version to go back to. */
+  | { readonly kind: 'unknown' }
+
+/** A version that this instance cannot use, e.g. since it is of a later release; it goes on with the one that it has. */
+export interface RefusedVersion {
+  readonly version: number
+  readonly problems: readonly PolicyProblem[]
+}
+
+/**
+ * The policy that is in force, and the way to another one:
+ *
+ *     file at the start (version 0) ──▶ active ◀── versions 1, 2, … of the whole fleet, by Redis
+ *
+ * A version is validated whole, compiled, and swapped in one assignment. A request keeps the one that it began with.
+ */
+export class PolicyStore {
+  readonly #log: Logger
+  readonly #clock: Clock
+  readonly #document: SharedDocument | LocalDocument
+  readonly #initial: PolicyVersion
+  #active: CompiledPolicy
+  #refused: RefusedVersion | undefined
+
+  /** @param initial what was read at the start, and the document that it was read from */
+  constructor(
+    initial: { readonly policy: Policy; readonly document: unknown; readonly author: string },
+    redis: RedisGuard | undefined,
+    log: Logger,
+    clock: Clock = systemClock,
+  ) {
+    this.#log = log
+    this.#clock = clock
+    this.#active = compilePolicy(0, initial.policy)
+    this.#initial = { version: 0, document: initial.document, author: initial.author, at: this.#now() }
+    const onChange = (current: Version) => this.#take(current)
+    this.#document =
+      redis === undefined
+        ? new LocalDocument(HISTORY_LIMIT, onChange)
+        : new SharedDocument(redis, { name: 'policy', historyLimit: HISTORY_LIMIT }, log, onChange)
+  }
+
+  /** What requests are to obey, now. */
+  get active(): CompiledPolicy {
+    return this.#active
+  }
+
+  /** The newest version, where this instance cannot use it. */
+  get refused(): RefusedVersion | undefined {
+    return this.#refused
+  }
+
+  /** The version that a change must be made from. */
+  get newestVersion(): number {
+    return this.#document.current?.version ?? 0
+  }
+
+  /** Learns what the fleet has agreed on, and goes on learning until it is closed. */
+  open(): Promise<void> {
+    return this.#document.open()
+  }
+
+  close(): void {
+    this.#document.close()
+  }
+
+  /** What a change would do, without doing it. */
+  try(document: unknown): Extract<PolicyChange, { kind: 'applied' | 'invalid' }> {
+    const reading = readPolicy(document)
+    if (reading.kind === 'bad') return { kind: 'invalid', problems: reading.problems }
+    return {
+      kind: 'applied',
+      version: this.newestVersion + 1,
+      differences: differences(this.#active.policy, reading.policy),
+    }
+  }
+
+  /**
+   * Puts another policy in force, here at once and in the fleet within a second, if `expected` is still the newest version.
+   * A document with a problem changes nothing.
+   */
+  async apply(expected: number, document: unknown, author: string): Promise<PolicyChange> {
+    const tried = this.try(document)
+    if (tried.kind === 'invalid') return tried
+    const body = JSON.stringify({ document, author, at: this.#now() })
+    const proposal = await this.#document.propose(expected, body)
+    switch (proposal.kind) {
+      case 'accepted':
+        return { ...tried, version: proposal.version }
+      case 'conflict':
+        return { kind: 'conflict', version: proposal.current?.version ?? 0 }
+      default:
+        return { kind: 'unavailable' }
+    }
+  }
+
+  /** Puts the document of an earlier version in force again, as a new version. */
+  async rollBack(expected: number, to: number, author: string): Promise<PolicyChange> {
+    const wanted = (await this.history()).find(({ version }) => version === to)
+    if (wanted === undefined) return { kind: 'unknown' }
+    return this.apply(expected, wanted.document, author)
+  }
+
+  /** Newest first; the last is what this instance was started with. */
+  async history(): Promise<readonly PolicyVersion[]> {
+    const versions = await this.#document.history()
+    return [...versions.flatMap((version) => parseVersion(version) ?? []), this.#initial]
+  }
+
+  #take(current: Version): void {
+    const found = parseVersion(current)
+    const reading =
+      found === undefined
+        ? { kind: 'bad' as const, problems: [{ path: '', message: 'what is in Redis is no version of a policy' }] }
+        : readPolicy(found.document)
+    if (reading.kind === 'bad') {
+      this.#refused = { version: current.version, problems: reading.problems }
+      this.#log.error(
+        { policyVersion: current.version, problems: reading.problems, runningVersion: this.#active.version },
+        'policy refused: going on with the one that is running',
+      )
+      return
+    }
+    const before = this.#active
+    this.#refused = undefined
+    this.#active = compilePolicy(current.version, reading.policy)
+    this.#log.info(
+      {
+        policyVersion: current.version,
+        author: found?.author,
+        differences: differences(before.policy, reading.policy),
+      },
+      'policy changed',
+    )
+  }
+
+  #now(): string {
+    return new Date(this.#clock.wallMs()).toISOString()
+  }
+}
+
+const parseVersion = ({ version, body }: Version): PolicyVersion | undefined => {
+  try {
+    const { document, author, at } = JSON.parse(body) as Omit<PolicyVersion, 'version'>
+    return { version, document, author: String(author), at: String(at) }
+  } catch {
+    return undefined // told of as a refused version
+  }
+}
