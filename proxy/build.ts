@@ -9,6 +9,7 @@ import { TrafficCounts } from './layers/traffic.ts'
 import { edge, edgeLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
+import type { CompiledPolicy } from './state/policy/compile.ts'
 import { upstreamCheck } from './upstream/probe.ts'
 
 /** The parts of one proxy process, put together and not yet listening. */
@@ -19,20 +20,26 @@ export interface ProxyParts {
   readonly server: ProxyServer
 }
 
+/** What the process has from outside itself. */
+export interface SharedState {
+  /** Undefined in memory mode. */
+  readonly redis: RedisGuard | undefined
+  readonly policies: { readonly active: CompiledPolicy }
+}
+
 /**
- * @param redis undefined in memory mode
  * @param choose which of the layers run: all of them, but for the benchmark, which shows what each costs
  */
 export const buildProxy = (
   settings: ProxySettings,
   instance: Instance,
   log: Logger,
-  redis: RedisGuard | undefined,
+  shared: SharedState,
   choose: (layers: readonly Layer[]) => readonly Layer[] = (layers) => layers,
 ): ProxyParts => {
   const health = new Health(instance, [
     upstreamCheck(settings.UPSTREAM_URL, settings.UPSTREAM_HEALTH_PATH),
-    ...(redis === undefined ? [] : [redisCheck(redis)]),
+    ...(shared.redis === undefined ? [] : [redisCheck(shared.redis)]),
   ])
   const traffic = new TrafficCounts()
   const upstream = new Upstream(settings.UPSTREAM_URL, {
@@ -49,6 +56,7 @@ export const buildProxy = (
   const pipeline = edge(layers, upstream.forward, log)
   const server = new ProxyServer(
     pipeline,
+    shared.policies,
     {
       targetBytes: settings.TARGET_LIMIT_BYTES,
       headerBytes: settings.HEADER_LIMIT_BYTES,

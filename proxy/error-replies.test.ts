@@ -10,7 +10,7 @@ import { TrafficCounts } from './layers/traffic.ts'
 import { ProxyServer } from './server.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from './testing/raw-replies.ts'
-import { eventually, type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { defaultPolicies, eventually, type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 const opened: { close(): Promise<void> }[] = []
@@ -360,7 +360,7 @@ describe('a layer that fails: 500', () => {
       },
       (name) => lines.push({ level: 'error', msg: `failure of ${name}` }),
     )
-    const server = new ProxyServer(pipeline, limits, new TrafficCounts(), log)
+    const server = new ProxyServer(pipeline, defaultPolicies, limits, new TrafficCounts(), log)
     await server.port.open('127.0.0.1', 0)
     opened.push({
       async close() {

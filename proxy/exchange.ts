@@ -8,6 +8,7 @@ import type { RequestStart } from './http1/request-reader.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import { type Reply, type ReplyHead, setHeader } from './reply.ts'
+import type { CompiledPolicy, CompiledRoute } from './state/policy/compile.ts'
 import { join } from './upgrade.ts'
 import { isWebSocketHandshake, requestTarget, type Target } from './well-formed.ts'
 
@@ -31,6 +32,8 @@ export interface UpstreamCall {
 
 /** What surrounds an exchange, one object for all. */
 export interface ExchangeContext {
+  /** What is in force now. */
+  readonly policies: { readonly active: CompiledPolicy }
   readonly pipeline: Pipeline
   readonly limits: ExchangeLimits
   /** Whether replies must end their connection, as the process is draining. */
@@ -51,6 +54,10 @@ export class Exchange {
   readonly path: string
   /** Undefined where the target is none that an origin server answers for. */
   readonly target: Target | undefined
+  /** In force when the request came: the exchange keeps it to its end. */
+  readonly policy: CompiledPolicy
+  /** Undefined where none of the policy matches. */
+  readonly route: CompiledRoute | undefined
   readonly correlation: Correlation
   readonly clientAddress: string
   readonly hasBody: boolean
@@ -86,6 +93,8 @@ export class Exchange {
     this.method = request.method
     this.target = requestTarget(this.method, request.target, fieldValue(rawHeaders, 'host') ?? '')
     this.path = pathOf(this.target?.pathAndQuery ?? withoutCredentials(request.target))
+    this.policy = context.policies.active
+    this.route = this.policy.routes.find(this.method, this.path)
     this.correlation = correlation(rawHeaders)
     this.clientAddress = client.peerAddress
     this.hasBody = !(framing instanceof MalformedMessage) && (framing.isChunked || (framing.length ?? 0) > 0)

@@ -31,7 +31,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const redis = await openRedis(settings, instance, log)
   const fleet = new Fleet(redis, 'proxy', instance.id)
   const policies = new PolicyStore(await initialPolicy(settings.POLICY_FILE), redis, log)
-  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, redis)
+  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, { redis, policies })
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),

@@ -9,6 +9,7 @@ import type { Exchange, ExchangeContext, ExchangeLimits } from './exchange.ts'
 import type { TrafficCounts } from './layers/traffic.ts'
 import type { Refusal } from './refusal.ts'
 import { Roster } from './roster.ts'
+import type { CompiledPolicy } from './state/policy/compile.ts'
 import { refuseUnparsed } from './unparsed.ts'
 
 export type ServerLimits = ExchangeLimits & ConnectionLimits
@@ -25,11 +26,17 @@ export class ProxyServer implements ConnectionHost, Drain {
   #requests = 0
   #isClosing = false
 
-  constructor(pipeline: Pipeline, limits: ServerLimits, traffic: TrafficCounts, log: Logger) {
+  constructor(
+    pipeline: Pipeline,
+    policies: { readonly active: CompiledPolicy },
+    limits: ServerLimits,
+    traffic: TrafficCounts,
+    log: Logger,
+  ) {
     this.limits = limits
     this.#traffic = traffic
     this.#log = log
-    this.context = { pipeline, limits, isClosing: () => this.#isClosing }
+    this.context = { pipeline, policies, limits, isClosing: () => this.#isClosing }
     this.#watch = new DeadlineWatch([limits.headersTimeoutMs, limits.uploadIdleMs, limits.downloadIdleMs], (nowMs) => {
       for (const connection of this.#connections) connection.checkDeadline(nowMs)
     })

@@ -3,6 +3,7 @@ import { correlation } from '../../proxy/facts/correlation.ts'
 import { replyHeaders, requestHeaders } from '../../proxy/headers.ts'
 import { framing } from '../../proxy/http1/framing.ts'
 import type { RequestStart } from '../../proxy/http1/request-reader.ts'
+import { RouteTable } from '../../proxy/state/policy/route-table.ts'
 import { malformation, requestTarget } from '../../proxy/well-formed.ts'
 import { PATHS, REQUEST_HEADERS } from './request.ts'
 
@@ -46,6 +47,10 @@ const parsed = requests.map(
 
 const of = <T>(list: readonly T[], turn: number): T => list[turn & 7] as T
 
+const hundredRoutes = new RouteTable(
+  Array.from({ length: 100 }, (_, index) => [{ path: `/things-${index}/:id/parts/*` }, index] as const),
+)
+
 export const microCases: readonly MicroCase[] = [
   { name: 'malformation', run: (turn) => malformation(of(parsed, turn)) },
   { name: 'requestTarget', run: () => requestTarget('GET', PATHS.small, 'api.example.com') },
@@ -55,5 +60,6 @@ export const microCases: readonly MicroCase[] = [
   { name: 'continueTrace, none given', run: () => continueTrace(undefined) },
   { name: 'continueTrace, one given', run: () => continueTrace(TRACEPARENT) },
   { name: 'requestHeaders', run: (turn) => requestHeaders(of(requests, turn), facts) },
+  { name: 'route, of 100', run: (turn) => hundredRoutes.find('GET', `/things-${turn % 100}/42/parts/7`) },
   { name: 'replyHeaders', run: (turn) => replyHeaders(of(replies, turn), 200) },
 ]

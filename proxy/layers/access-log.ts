@@ -32,6 +32,8 @@ const line = (exchange: Exchange, outcome: Outcome): Record<string, unknown> => 
     traceId: correlation.trace.traceId,
     method: exchange.method,
     path: exchange.path,
+    ...(exchange.route !== undefined && { route: exchange.route.name }),
+    policyVersion: exchange.policy.version,
     status: outcome.status,
     outcome: outcome.kind,
     durationMs: Math.round(outcome.durationMs * 10) / 10,

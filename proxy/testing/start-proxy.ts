@@ -4,6 +4,10 @@ import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import { buildProxy, type ProxyParts } from '../build.ts'
 import { proxySettings } from '../settings.ts'
+import { type CompiledPolicy, compilePolicy } from '../state/policy/compile.ts'
+import { defaultPolicy } from '../state/policy/read.ts'
+
+export const defaultPolicies = { active: compilePolicy(0, defaultPolicy()) }
 
 /** A line that the proxy logged. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string }
@@ -35,6 +39,7 @@ export const eventually = async (what: string, holds: () => boolean): Promise<vo
 export const startProxy = async (
   upstreamUrl: string,
   environment: Readonly<Record<string, string>> = {},
+  policies: { readonly active: CompiledPolicy } = defaultPolicies,
 ): Promise<TestProxy> => {
   const settings = proxySettings({
     UPSTREAM_URL: upstreamUrl,
@@ -51,7 +56,10 @@ export const startProxy = async (
     },
   })
   const instance = instanceIdentity('proxy', '0.0.0-test')
-  const proxy = buildProxy(settings, instance, createLogger(settings, instance, written), undefined)
+  const proxy = buildProxy(settings, instance, createLogger(settings, instance, written), {
+    redis: undefined,
+    policies,
+  })
   await proxy.server.port.open(settings.HOST, 0)
   const { port } = proxy.server.port.address
   return {

@@ -2,7 +2,7 @@ import { RouteTable } from './route-table.ts'
 import type { Policy } from './schema.ts'
 
 /** A route as layers look at it. */
-interface CompiledRoute {
+export interface CompiledRoute {
   readonly name: string
   readonly policy: Policy['routes'][string]
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { ConfigurationError } from '#shared/environment.ts'
-import { readPolicy } from './read.ts'
+import { defaultPolicy, readPolicy } from './read.ts'
 import type { Policy } from './schema.ts'
 
 export interface InitialPolicy {
@@ -34,8 +34,4 @@ export const initialPolicy = async (path: string | undefined): Promise<InitialPo
   return { policy: reading.policy, document: parsed.kind === 'parsed' ? parsed.document : {}, author: path }
 }
 
-const defaults = (): InitialPolicy => {
-  const reading = readPolicy({})
-  if (reading.kind === 'bad') throw new Error('the defaults are no policy')
-  return { policy: reading.policy, document: {}, author: 'defaults' }
-}
+const defaults = (): InitialPolicy => ({ policy: defaultPolicy(), document: {}, author: 'defaults' })

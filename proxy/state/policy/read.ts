@@ -17,6 +17,9 @@ export const readPolicy = (document: unknown): PolicyReading => {
   return problems.length > 0 ? bad(problems) : { kind: 'good', policy: parsed.data }
 }
 
+/** What an empty document is read as. */
+export const defaultPolicy = (): Policy => policySchema.parse({})
+
 const problemsOf = (issue: z.core.$ZodIssue): PolicyProblem[] => {
   const path = issue.path.join('.')
   const below = (key: string) => (path === '' ? key : `${path}.${key}`)

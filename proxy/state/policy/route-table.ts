@@ -35,6 +35,7 @@ const newNode = <Route>(): Node<Route> => ({
  */
 export class RouteTable<Route> {
   readonly #root = newNode<Route>()
+  #isEmpty = true
 
   constructor(routes: Iterable<readonly [RouteMatch, Route]>) {
     for (const [match, route] of routes) this.#add(match, route)
@@ -42,13 +43,14 @@ export class RouteTable<Route> {
 
   /** @param path of the request target, without its query */
   find(method: string, path: string): Route | undefined {
-    if (!path.startsWith('/')) return undefined // OPTIONS *
+    if (this.#isEmpty || !path.startsWith('/')) return undefined // as in OPTIONS *
     const segments = normalPath(path).split('/')
     const last = segments.length - (segments.at(-1) === '' ? 2 : 1)
     return find(this.#root, segments, 1, last, method)
   }
 
   #add({ path, methods }: RouteMatch, route: Route): void {
+    this.#isEmpty = false
     const segments = path.split('/').slice(1)
     const isOpen = segments.at(-1) === '*'
     if (isOpen || segments.at(-1) === '') segments.pop()
