@@ -80,7 +80,9 @@ const goodFields = (schema: z.ZodObject, given: Record<string, string | undefine
 
 /** A value that may hold a password is not repeated in an error message. */
 const quote = (value: string, name: string): string =>
-  /SECRET|TOKEN|PASSWORD|KEY/.test(name) || value.includes('@') ? 'a value that is not shown' : JSON.stringify(value)
+  /SECRET|TOKEN|PASSWORD|KEY|^(REDIS|DATABASE)_\w*(URLS?|SENTINELS|NODES)$/.test(name) || value.includes('@')
+    ? 'a value that is not shown'
+    : JSON.stringify(value)
 
 const wholeNumber = (min: number, max: number, meaning: string) =>
   z

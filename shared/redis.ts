@@ -55,9 +55,10 @@ export class RedisGuard {
   readonly #keyPrefix: string
   readonly #log: Logger
   readonly #clock: Clock
-  readonly #onRecovered: ((shard: string) => void)[] = []
-  /** What this process writes on each shard, and nobody else does. */
-  readonly #mark = randomBytes(9).toString('base64url')
+  readonly #onRecovered = new Set<(shard: string) => void>()
+  /** Of the keys that this process alone writes, on each shard. */
+  readonly #name = randomBytes(9).toString('base64url')
+  #marks = 0
   readonly #beat: NodeJS.Timeout
   readonly #calls: Record<RedisCallResult, number> = { answered: 0, timeout: 0, unreachable: 0, refused: 0, skipped: 0 }
   #refusalsQuietUntilMs = 0
@@ -73,11 +74,11 @@ export class RedisGuard {
     const open = () => createRedisClient(target, settings.timeoutMs, settings.name)
     const client = open()
     this.#line = new DeadlineClient(client, settings.timeoutMs)
-    this.#subscriptions = new Subscriptions(open)
-    this.#shards = new Shards(client, clock, (key) => this.#probeKeyFor(key))
+    this.#subscriptions = new Subscriptions(open, (channels, error) => this.#logRefusal(channels.join(), error))
+    this.#shards = new Shards(client, clock)
     const { whole } = this.#shards
     client.on('ready', () => {
-      whole.isMarked = false // it may be another server
+      whole.mark = undefined // it may be another server
       void this.#probeNow(whole)
     })
     this.#probeLater(whole)
@@ -130,25 +131,29 @@ export class RedisGuard {
    * @returns what ends it
    */
   subscribe(channel: string, listener: () => void): () => void {
-    return this.#subscriptions.add(channel, listener)
+    return this.#subscriptions.add(channel, () => this.#tell(listener))
   }
 
   /**
    * `listener` is told the name of each shard that answers again, or has lost what it knew: for what was kept meanwhile to
    * be sent.
+   *
+   * @returns what ends it
    */
-  onRecovered(listener: (shard: string) => void): void {
-    this.#onRecovered.push(listener)
+  onRecovered(listener: (shard: string) => void): () => void {
+    this.#onRecovered.add(listener)
+    return () => this.#onRecovered.delete(listener)
   }
 
   /** Resolves once it answers for the first time, or after `timeoutMs`. */
   async firstAnswer(timeoutMs: number): Promise<void> {
     if (!this.isImpaired) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.onRecovered(() => resolve())
+    const forget = this.onRecovered(() => resolve())
     const timer = setTimeout(resolve, timeoutMs)
     await promise
     clearTimeout(timer)
+    forget()
   }
 
   /** Whether any part of it is left alone at the moment. */
@@ -179,11 +184,6 @@ export class RedisGuard {
     this.#line.client.disconnect()
   }
 
-  #probeKeyFor(key: string): string {
-    const tag = /\{([^}]+)\}/.exec(key)?.[1] ?? key
-    return this.key(tag === '' ? `probe:${this.#mark}` : `probe:${this.#mark}:{${tag}}`)
-  }
-
   #failed(shard: Shard, error: Error): void {
     const nowMs = this.#clock.monotonicMs()
     const closedForMs = nowMs - shard.circuit.sinceMs
@@ -202,7 +202,8 @@ export class RedisGuard {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs < this.#refusalsQuietUntilMs) return
     this.#refusalsQuietUntilMs = nowMs + REFUSALS_QUIET_MS
-    this.#log.error({ err: error, key }, 'redis refuses a command')
+    const { name: command } = (error as { command?: { name?: string } }).command ?? {}
+    this.#log.error({ key, command, cause: error.message }, 'redis refuses a command')
   }
 
   #probeLater(shard: Shard): void {
@@ -216,20 +217,28 @@ export class RedisGuard {
   /**
    * A write, since a replica that answers reads alone is of no use. Of a cluster as a whole, that it knows its masters.
    *
-   * @returns whether it still knows what it was told; `new` where it has not been asked before
+   * Each probe leaves another mark, and finds the one before: a server that was restarted with what it had saved some time
+   * ago has an older one. A mark counts from when it is known that it was made: if the answer does not come in time, the
+   * next probe finds a shard of which nothing is known.
    */
-  async #probe(redis: RedisCommands, shard: Shard): Promise<'remembers' | 'new' | 'forgot'> {
+  async #probe(shard: Shard): Promise<Outcome<'remembers' | 'new' | 'forgot'>> {
     const { client } = this.#line
     if (client instanceof Cluster && shard === this.#shards.whole) {
-      if (client.status !== 'ready') throw new Error('Connection is closed.')
-      return 'remembers'
+      return client.status === 'ready'
+        ? { result: 'answered', answer: 'remembers' }
+        : { result: 'unreachable', error: new Error('Connection is closed.') }
     }
-    const before = await redis.set(shard.probeKey, this.#mark, 'EX', MARK_EXPIRES_SECONDS, 'GET')
-    if (!shard.isMarked) {
-      shard.isMarked = true
-      return 'new'
+    const before = shard.mark
+    const mark = {
+      key: this.#shards.keyOn(shard, (tag) => this.key(`probe:${this.#name}:{${tag}}`)),
+      value: String(++this.#marks),
     }
-    return before === this.#mark ? 'remembers' : 'forgot'
+    shard.mark = undefined
+    const outcome = await this.#line.ask((redis) => redis.set(mark.key, mark.value, 'EX', MARK_EXPIRES_SECONDS, 'GET'))
+    if (!('answer' in outcome)) return outcome
+    shard.mark = mark
+    if (before?.key !== mark.key) return { result: 'answered', answer: 'new' }
+    return { result: 'answered', answer: outcome.answer === before.value ? 'remembers' : 'forgot' }
   }
 
   /** A server that is restarted between two calls comes back unnoticed, and empty. */
@@ -238,7 +247,7 @@ export class RedisGuard {
   }
 
   async #probeWell(shard: Shard): Promise<void> {
-    const outcome = await this.#line.ask((redis) => this.#probe(redis, shard))
+    const outcome = await this.#probe(shard)
     if (this.#isClosed) return
     if (!('answer' in outcome)) return this.#failed(shard, outcome.error)
     if (outcome.answer === 'forgot') this.#log.warn({ shard: shard.name }, 'redis has lost what it knew')
@@ -248,7 +257,7 @@ export class RedisGuard {
   async #probeNow(shard: Shard): Promise<void> {
     if (shard.circuit.state === 'closed' || this.#isClosed) return
     clearTimeout(shard.probe)
-    const outcome = await this.#line.ask((redis) => this.#probe(redis, shard))
+    const outcome = await this.#probe(shard)
     if (this.#isClosed || shard.circuit.state !== 'open') return
     if (outcome.result === 'answered') this.#recovered(shard)
     else {
@@ -273,6 +282,15 @@ export class RedisGuard {
   }
 
   #tellRecovered({ name }: Shard): void {
-    for (const listener of this.#onRecovered) listener(name)
+    for (const listener of [...this.#onRecovered]) this.#tell(() => listener(name))
+  }
+
+  /** What listens may be wrong; the next one is told all the same. */
+  #tell(listener: () => void): void {
+    try {
+      listener()
+    } catch (error) {
+      this.#log.error({ err: error }, 'a listener to redis failed')
+    }
   }
 }

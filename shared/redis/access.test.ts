@@ -29,6 +29,7 @@ beforeAll(async () => {
     `tls-key-file ${tlsFile('loopback-key.pem')}`,
     'tls-auth-clients no',
     // As docs/operating.md has it.
+    'user mute on >p@ss ~sidegate:shop:* &sidegate:shop:* +@all -@admin -@dangerous +info',
     'user proxy on >p@ss ~sidegate:shop:* &sidegate:shop:* +@all -@admin -@dangerous +info',
   ]).start()
 })
@@ -114,13 +115,57 @@ it('a right that is missing is a refusal and no outage', async () => {
   guard.close()
 })
 
+it('a user that may not listen any more hears of changes by polls, is told of once, and is no crash', async () => {
+  const logged: string[] = []
+  const guard = guardFor(
+    { REDIS_URL: tlsUrl('mute:p%40ss'), REDIS_TLS_CA_FILE: CA_FILE, SIDEGATE_SERVICE: 'shop' },
+    logged,
+  )
+  await eventually('it has connected', () => !guard.isImpaired)
+  let heard = 0
+  guard.subscribe('sidegate:shop:x', () => heard++)
+  await eventually('it listens', () => heard > 0)
+  await redis.command(['ACL', 'SETUSER', 'mute', 'resetchannels'], ['CLIENT', 'KILL', 'USER', 'mute'])
+  await eventually('it is told', () => logged.join('').includes('redis refuses a command'))
+  heard = 0
+  for (let i = 0; i < 5; i++) {
+    await redis.command(['CLIENT', 'KILL', 'USER', 'mute'])
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  await eventually('it is well', () => !guard.isImpaired)
+  expect(heard).toBe(0)
+  expect(logged.filter((line) => line.includes('redis refuses a command'))).toHaveLength(1)
+  guard.close()
+})
+
 it('a defect of who asks is no outage', async () => {
   const guard = guardFor({ REDIS_URL: redis.url })
   await eventually('it has connected', () => !guard.isImpaired)
   const broken = () => {
     throw new TypeError('x is not a function')
   }
+  const rejecting = () => Promise.reject(undefined)
+  const noPromise = () => 'x' as unknown as Promise<string>
   for (let i = 0; i < 10; i++) expect(await guard.call('k', broken, () => 'without')).toBe('without')
+  expect(await guard.call('k', rejecting, () => 'without')).toBe('without')
+  expect(await guard.call('k', noPromise, () => 'without')).toBe('x')
   expect(guard.isImpaired).toBe(false)
+  guard.close()
+})
+
+it('a process that was busy for longer than the deadline takes the answers that are there', async () => {
+  const guard = guardFor({ REDIS_URL: redis.url })
+  await eventually('it has connected', () => !guard.isImpaired)
+  const calls = Array.from({ length: 5 }, () =>
+    guard.call<unknown>(
+      'k',
+      (commands) => commands.incr('busy'),
+      () => 'without',
+    ),
+  )
+  await new Promise((resolve) => setImmediate(resolve)) // the commands have gone out
+  const until = performance.now() + 2 * TIMEOUT_MS
+  while (performance.now() < until);
+  expect(await Promise.all(calls)).toEqual([1, 2, 3, 4, 5])
   guard.close()
 })

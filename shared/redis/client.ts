@@ -38,6 +38,7 @@ export const createRedisClient = (target: RedisTarget, timeoutMs: number, name: 
     socketTimeout: SILENCE_LIMIT_MS,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
+    autoResubscribe: false, // by subscriptions.ts, which expects that it may fail
     ...(target.username !== undefined && { username: target.username }),
     ...(target.password !== undefined && { password: target.password }),
     ...(target.tls !== undefined && { tls: target.tls.ca === undefined ? {} : { ca: target.tls.ca } }),

@@ -40,19 +40,16 @@ export class DeadlineClient {
         clearTimeout(timer)
         resolve(outcome)
       }
-      const timer = setTimeout(() => {
-        settle({ result: 'timeout', error: new Error(`no answer within ${this.#timeoutMs} ms`) })
-      }, this.#timeoutMs)
-      let asked: Promise<Answer>
-      try {
-        asked = send(this.client)
-      } catch (error) {
-        asked = Promise.reject(error)
-      }
-      asked
+      const giveUp = () => settle({ result: 'timeout', error: new Error(`no answer within ${this.#timeoutMs} ms`) })
+      // A process that was busy looks at its timers first: the answer may be there already, and is read before this.
+      const timer = setTimeout(() => setImmediate(giveUp), this.#timeoutMs)
+      new Promise<Answer>((answered) => answered(send(this.client)))
         .then(
           (answer) => settle({ result: 'answered', answer }),
-          (error: Error) => settle({ result: isOutage(error) ? 'unreachable' : 'refused', error }),
+          (reason: unknown) => {
+            const error = reason instanceof Error ? reason : new Error(String(reason))
+            settle({ result: isOutage(error) ? 'unreachable' : 'refused', error })
+          },
         )
         .finally(() => this.#underWay--)
     })

@@ -22,6 +22,7 @@ export class Fleet {
   readonly #instanceId: string
   readonly #beatIntervalMs: number
   readonly #timer: NodeJS.Timeout | undefined
+  readonly #forget: (() => void) | undefined
   #size = 1
 
   /** @param process which kind of process: part of the key */
@@ -36,7 +37,7 @@ export class Fleet {
     this.#beatIntervalMs = beatIntervalMs
     this.#key = redis?.key(`fleet:${process}`) ?? ''
     if (redis === undefined) return
-    redis.onRecovered(() => void this.#beat('stays'))
+    this.#forget = redis.onRecovered(() => void this.#beat('stays'))
     this.#timer = setInterval(() => void this.#beat('stays'), beatIntervalMs)
     this.#timer.unref()
     void this.#beat('stays')
@@ -50,6 +51,7 @@ export class Fleet {
   /** Leaves the fleet, where Redis can be told. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
+    this.#forget?.()
     await this.#beat('leaves')
   }
 

@@ -49,6 +49,22 @@ it('one of a fleet leads, and keeps the lead', async () => {
   await fleet.close()
 })
 
+it('two locks of one instance, or two lives of it, are two', async () => {
+  const guards = await Promise.all([1, 2].map(() => connectedGuard(singleTarget(redis.port))))
+  const locks = guards.map((guard) => lockOf(guard, 'same', 'twins')) as [LeaderLock, LeaderLock]
+  await eventually('one leads', () => locks.some(({ token }) => token !== undefined))
+  expect(locks.filter(({ token }) => token !== undefined)).toHaveLength(1)
+  await Promise.all(locks.map((lock) => lock.close()))
+  for (const guard of guards) guard.close()
+})
+
+it('one that is closed before it knows that it leads does not keep the lead', async () => {
+  const guard = await connectedGuard(singleTarget(redis.port))
+  await lockOf(guard, 'a', 'hasty').close()
+  expect(await redis.command(['EXISTS', 'sidegate:test:leader:{hasty}'])).toEqual([0])
+  guard.close()
+})
+
 it('a leader that closes is followed at once, by one with a greater token', async () => {
   const fleet = await startFleet('closes', 3)
   await eventually('there is a leader', () => fleet.leaders().length === 1)

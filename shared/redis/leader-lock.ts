@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { RedisGuard } from '../redis.ts'
@@ -51,7 +52,9 @@ const ATTEMPTS_PER_LEASE = 3
 export class LeaderLock {
   readonly #redis: RedisGuard | undefined
   readonly #name: string
-  readonly #instanceId: string
+  readonly #holder: string
+  readonly #forget: (() => void) | undefined
+  #attempting: Promise<void> | undefined
   readonly #leaseMs: number
   readonly #log: Logger
   readonly #clock: Clock
@@ -69,7 +72,8 @@ export class LeaderLock {
     clock: Clock = systemClock,
   ) {
     this.#redis = redis
-    this.#instanceId = instanceId
+    // Another life of the same instance, or another lock of this one, is another holder.
+    this.#holder = `${instanceId}/${randomBytes(6).toString('base64url')}`
     this.#name = settings.name
     this.#leaseMs = settings.leaseMs ?? LEASE_MS
     this.#log = log
@@ -79,8 +83,8 @@ export class LeaderLock {
       this.#leaseEndsAtMs = Number.POSITIVE_INFINITY
       return
     }
-    redis.onRecovered(() => void this.#attempt(redis))
-    void this.#attempt(redis)
+    this.#forget = redis.onRecovered(() => this.#start(redis))
+    this.#start(redis)
   }
 
   /** Of this instance's leadership; undefined where it does not lead. A later leader's is greater. */
@@ -92,29 +96,33 @@ export class LeaderLock {
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#timer)
+    this.#forget?.()
+    await this.#attempting // it may be the leader by now
     const token = this.token
     this.#leaseEndsAtMs = 0
     const redis = this.#redis
     if (redis === undefined || token === undefined) return
     await redis.call<unknown>(
       this.#key(redis),
-      (commander) => GIVE_UP.run(commander, [this.#key(redis)], [this.#instanceId, token]),
+      (commander) => GIVE_UP.run(commander, [this.#key(redis)], [this.#holder, token]),
       () => undefined,
     )
   }
 
-  async #attempt(redis: RedisGuard): Promise<void> {
+  #start(redis: RedisGuard): void {
     clearTimeout(this.#timer)
-    if (this.#isClosed) return
+    if (!this.#isClosed) this.#attempting = this.#attempt(redis)
+  }
+
+  async #attempt(redis: RedisGuard): Promise<void> {
     // The lease is counted from before it was asked for: this instance gives it up sooner than Redis does.
     const askedAtMs = this.#clock.monotonicMs()
     const keys = [this.#key(redis), `${this.#key(redis)}:token`]
     const answer = await redis.call<unknown>(
       this.#key(redis),
-      (commander) => TAKE_OR_RENEW.run(commander, keys, [this.#instanceId, this.#leaseMs]),
+      (commander) => TAKE_OR_RENEW.run(commander, keys, [this.#holder, this.#leaseMs]),
       () => undefined,
     )
-    if (this.#isClosed) return
     if (typeof answer === 'string') {
       this.#token = Number(answer)
       this.#leaseEndsAtMs = askedAtMs + this.#leaseMs
@@ -122,9 +130,10 @@ export class LeaderLock {
       this.#leaseEndsAtMs = 0
     }
     this.#logChange()
-    const jitter = 0.75 + Math.random() / 2
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#attempt(redis), (this.#leaseMs / ATTEMPTS_PER_LEASE) * jitter)
+    if (this.#isClosed) return
+    const jitter = 0.75 + Math.random() / 2
+    this.#timer = setTimeout(() => this.#start(redis), (this.#leaseMs / ATTEMPTS_PER_LEASE) * jitter)
     this.#timer.unref()
   }
 

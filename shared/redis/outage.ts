@@ -5,13 +5,16 @@ import { ReplyError } from 'ioredis'
  * have answered it (https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
  */
 const STATES =
-  /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|OOM|NOREPLICAS|NOAUTH|WRONGPASS|UNBLOCKED|ERR max number of clients)/
+  /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|OOM|NOREPLICAS|NOAUTH|WRONGPASS|UNBLOCKED|MOVED|ASK|ERR max number of clients)/
+
+/** What code that is wrong throws. */
+const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError, URIError]
 
 /**
  * Whether Redis could not be asked, or could not answer; else it has understood the command, and refused it, or the
  * caller's own code has failed.
  */
 export const isOutage = (error: Error): boolean => {
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) return false
+  if (DEFECTS.some((defect) => error instanceof defect)) return false
   return !(error instanceof ReplyError) || STATES.test(error.message)
 }

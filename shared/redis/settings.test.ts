@@ -72,6 +72,8 @@ describe('what cannot be', () => {
     [{ REDIS_URL: 'cache:6379' }, /^REDIS_URL: expected redis:\/\//],
     [{ REDIS_URL: 'redis://cache/0?tls=1' }, /^REDIS_URL: expected/],
     [{ REDIS_URL: 'redis://cache/zero' }, /^REDIS_URL: expected/],
+    [{ REDIS_URL: 'redis://:50%off@cache' }, /^REDIS_URL: .*% is written %25/],
+    [{ REDIS_URL: 'redis://user:12#4hunter2@cache' }, /^REDIS_URL: .*# %23/],
     [{ REDIS_CLUSTER_NODES: 'a:1,b' }, /^REDIS_CLUSTER_NODES: expected host:port/],
     [{ REDIS_SENTINELS: 'a:99999' }, /^REDIS_SENTINELS: expected host:port/],
     [{ REDIS_TIMEOUT_MS: '50ms' }, /^REDIS_TIMEOUT_MS: expected whole milliseconds/],
@@ -84,9 +86,15 @@ describe('what cannot be', () => {
     expect(problemsOf(source)).toEqual([expect.stringMatching(problem)])
   })
 
-  it('is told without the password', () => {
-    const problems = problemsOf({ REDIS_URL: 'redis://me:hunter22@cache:6379/x' })
+  it.each<Record<string, string>>([
+    { REDIS_URL: 'redis://me:hunter2@cache:6379/x' },
+    { REDIS_URL: 'redis://:hunter2' },
+    { REDIS_URL: 'cache:6380,password=hunter2,ssl=True' },
+    { REDIS_URL: 'redis://cache:6379?password=hunter2' },
+    { REDIS_SENTINELS: 'a:1,password=hunter2' },
+  ])('is told without the password: %j', (source) => {
+    const problems = problemsOf(source)
     expect(problems).toHaveLength(1)
-    expect(problems.join()).not.toContain('hunter22')
+    expect(problems.join()).not.toContain('hunter2')
   })
 })

@@ -26,14 +26,25 @@ export type RedisTarget =
     })
   | (Access & { readonly kind: 'cluster'; readonly nodes: readonly RedisNode[] })
 
-const URL_MEANING = 'expected redis://[[user]:password@]host[:port][/database], or rediss:// for TLS'
+const URL_MEANING =
+  'expected redis://[[user]:password@]host[:port][/database], or rediss:// for TLS; within user and password % is written %25, @ %40, / %2F, # %23'
 const NODES_MEANING = 'expected host:port, or several separated by commas'
 const PORT_DEFAULT = 6_379
 
 const parseUrl = (text: string): URL | undefined => {
   if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return undefined
   const url = new URL(text)
-  return url.hostname !== '' && /^(\/\d{0,4})?$/.test(url.pathname) && url.search === '' ? url : undefined
+  const isPlain = url.hostname !== '' && /^(\/\d{0,4})?$/.test(url.pathname) && url.search === '' && url.hash === ''
+  return isPlain && isDecodable(url.username) && isDecodable(url.password) ? url : undefined
+}
+
+const isDecodable = (text: string): boolean => {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false // a percent sign that is not written %25
+  }
 }
 
 const parseNode = (text: string): RedisNode | undefined => {

@@ -8,13 +8,13 @@ import type { RedisClient } from './client.ts'
 export interface Shard {
   readonly name: string
   readonly circuit: Circuit
-  /** A key of this process's own on it, which shows that the shard is well, and that it remembers. */
-  probeKey: string
-  /** Whether that key has been written, and not been lost since. */
-  isMarked: boolean
+  /** What it was told last to keep, and under which key; undefined where it may be another server by now, or may not know. */
+  mark: { readonly key: string; readonly value: string } | undefined
   probe: NodeJS.Timeout | undefined
   probeDelayMs: number
 }
+
+const SLOTS = 16_384
 
 /** A server; or a cluster, as long as it has not told who has which keys. */
 const WHOLE = 'redis'
@@ -27,16 +27,13 @@ export class Shards {
   readonly whole: Shard
   readonly #client: RedisClient
   readonly #clock: Clock
-  readonly #probeKeyFor: (key: string) => string
   readonly #masters = new Map<string, Shard>()
 
-  /** @param probeKeyFor a key on the shard of another one */
-  constructor(client: RedisClient, clock: Clock, probeKeyFor: (key: string) => string) {
+  constructor(client: RedisClient, clock: Clock) {
     this.#client = client
     this.#clock = clock
-    this.#probeKeyFor = probeKeyFor
     const circuit = new Circuit('open', clock.monotonicMs(), NOT_YET)
-    this.whole = { name: WHOLE, circuit, probeKey: probeKeyFor(''), isMarked: false, probe: undefined, probeDelayMs: 0 }
+    this.whole = { name: WHOLE, circuit, mark: undefined, probe: undefined, probeDelayMs: 0 }
   }
 
   /** The master that has `key` by the table of slots, which the client keeps up to date. */
@@ -47,11 +44,23 @@ export class Shards {
     const known = this.#masters.get(name)
     if (known !== undefined) return known
     const circuit = new Circuit('closed', this.#clock.monotonicMs())
-    const probeKey = this.#probeKeyFor(key)
-    const shard: Shard = { name, circuit, probeKey, isMarked: false, probe: undefined, probeDelayMs: 0 }
+    const shard: Shard = { name, circuit, mark: undefined, probe: undefined, probeDelayMs: 0 }
     this.#forgetMastersOfOld(this.#client)
     this.#masters.set(name, shard)
     return shard
+  }
+
+  /**
+   * A key that is on this shard now: slots move.
+   *
+   * @param keyOf makes a key out of what stands in its braces
+   */
+  keyOn({ name }: Shard, keyOf: (tag: string) => string): string {
+    if (!(this.#client instanceof Cluster)) return keyOf('0')
+    for (let tag = 0; tag < SLOTS; tag++) {
+      if (this.#client.slots[calculateSlot(keyOf(String(tag)))]?.[0] === name) return keyOf(String(tag))
+    }
+    return keyOf('0') // it has no slot any more
   }
 
   all(): Shard[] {

@@ -122,6 +122,35 @@ it('a count ends with its life, here and in Redis', async () => {
   await fleet.close()
 })
 
+it('tells all that it has when it is closed, also a server that does not know how yet', async () => {
+  const fleet = await startFleet('closed')
+  const [one] = fleet.counts as [SharedCounts]
+  await redis.command(['SCRIPT', 'FLUSH'])
+  for (let i = 0; i < 900; i++) one.add(`k${i}`, 1, LIFE_MS)
+  const flushing = one.flush()
+  one.add('k0', 41, LIFE_MS)
+  await one.close()
+  await flushing
+  expect(await redis.command(['HVALS', 'sidegate:test:count:closed:k0'])).toEqual([['42']])
+  expect(await redis.command(['HVALS', 'sidegate:test:count:closed:k899'])).toEqual([['1']])
+  await fleet.close()
+})
+
+it('of more than it can keep, tells what it keeps; and what comes back after it was forgotten is added', async () => {
+  const guard = await connectedGuard(singleTarget(redis.port))
+  const counts = new SharedCounts(guard, 'i', { name: 'full', keysLimit: 10, flushIntervalMs: 60_000 })
+  for (let i = 0; i < 50; i++) counts.add(`k${i}`, 1, LIFE_MS)
+  await counts.flush()
+  await counts.flush()
+  expect(await redis.command(['HVALS', 'sidegate:test:count:full:k49'])).toEqual([['1']])
+  for (let i = 0; i < 10; i++) counts.add(`other${i}`, 1, LIFE_MS)
+  counts.add('k49', 5, LIFE_MS)
+  await counts.flush()
+  expect(counts.total('k49')).toBe(6)
+  await counts.close()
+  guard.close()
+})
+
 it('never keeps more than its limit, and forgets the oldest', () => {
   const counts = new SharedCounts(undefined, 'i', { name: 'n', keysLimit: 100 })
   for (let i = 0; i < 1_000; i++) counts.add(`k${i}`, 1, LIFE_MS)

@@ -6,6 +6,8 @@ import { isUnknownScript, Script } from './script.ts'
 
 interface Count {
   readonly key: string
+  /** Whose sum it is: another count of the same key, made after this one was forgotten, is another's. */
+  readonly member: string
   /** Of this instance. */
   own: number
   /** Of all others, as heard last. */
@@ -13,6 +15,8 @@ interface Count {
   readonly expiresAtMs: number
   /** Whether `own` has grown since it was sent. */
   isUnsent: boolean
+  /** Whether it has made room for others. */
+  isForgotten: boolean
 }
 
 export interface SharedCountsSettings {
@@ -60,8 +64,10 @@ export class SharedCounts {
   readonly #member: string
   readonly #counts = new Map<string, Count>()
   readonly #timer: NodeJS.Timeout | undefined
+  readonly #forget: (() => void) | undefined
+  #made = 0
   #unsent: Count[] = []
-  #isFlushing = false
+  #flushing: Promise<void> | undefined
 
   constructor(
     redis: RedisGuard | undefined,
@@ -75,7 +81,7 @@ export class SharedCounts {
     this.#clock = clock
     this.#member = `${instanceId}/${randomBytes(6).toString('base64url')}`
     if (redis === undefined) return
-    redis.onRecovered(() => this.#sendAllAgain())
+    this.#forget = redis.onRecovered(() => this.#sendAllAgain())
     this.#timer = setInterval(() => void this.flush(), settings.flushIntervalMs ?? FLUSH_INTERVAL_MS)
     this.#timer.unref()
   }
@@ -93,7 +99,9 @@ export class SharedCounts {
     let count = this.#counts.get(key)
     if (count === undefined || count.expiresAtMs <= nowMs) {
       this.#makeRoom(nowMs)
-      count = { key, own: 0, others: 0, expiresAtMs: nowMs + lifeMs, isUnsent: false }
+      const member = `${this.#member}/${(this.#made++).toString(36)}`
+      const expiresAtMs = nowMs + lifeMs
+      count = { key, member, own: 0, others: 0, expiresAtMs, isUnsent: false, isForgotten: false }
       this.#counts.delete(key) // so that it is the youngest
       this.#counts.set(key, count)
     }
@@ -114,20 +122,29 @@ export class SharedCounts {
   }
 
   /** Tells Redis what has been counted, and learns what others have. Never rejects. */
-  async flush(): Promise<void> {
-    if (this.#redis === undefined || this.#isFlushing) return
-    this.#isFlushing = true
-    const batch = this.#unsent.splice(0, PIPELINE_LIMIT)
-    for (const count of batch) count.isUnsent = false
-    const shards = Object.groupBy(batch, ({ key }) => (this.#redis as RedisGuard).shardOf(this.#keyOf(key)))
-    await Promise.all(Object.values(shards).map((counts) => this.#tell(this.#redis as RedisGuard, counts ?? [])))
-    this.#isFlushing = false
+  flush(): Promise<void> {
+    if (this.#redis === undefined) return Promise.resolve()
+    this.#flushing ??= this.#flush(this.#redis).finally(() => {
+      this.#flushing = undefined
+    })
+    return this.#flushing
   }
 
-  /** Sends what is unsent, once, and ends. */
+  /** Tells what is untold, where Redis can be told, and ends. */
   async close(): Promise<void> {
     clearInterval(this.#timer)
-    await this.flush()
+    this.#forget?.()
+    await this.#flushing
+    // A server that does not know the script yet is told in the second round.
+    const rounds = 2 + Math.ceil(this.#unsent.length / PIPELINE_LIMIT)
+    for (let round = 0; round < rounds && this.#unsent.length > 0; round++) await this.flush()
+  }
+
+  async #flush(redis: RedisGuard): Promise<void> {
+    const batch = this.#unsent.splice(0, PIPELINE_LIMIT).filter(({ isForgotten }) => !isForgotten)
+    for (const count of batch) count.isUnsent = false
+    const shards = Object.groupBy(batch, ({ key }) => redis.shardOf(this.#keyOf(key)))
+    await Promise.all(Object.values(shards).map((counts) => this.#tell(redis, counts ?? [])))
   }
 
   async #tell(redis: RedisGuard, counts: readonly Count[]): Promise<void> {
@@ -135,7 +152,7 @@ export class SharedCounts {
     const living = counts.filter(({ expiresAtMs }) => expiresAtMs > nowMs)
     const [first] = living
     if (first === undefined) return
-    const argsOf = ({ own, expiresAtMs }: Count) => [this.#member, own, Math.ceil(expiresAtMs - nowMs)] as const
+    const argsOf = ({ member, own, expiresAtMs }: Count) => [member, own, Math.ceil(expiresAtMs - nowMs)] as const
     const answers = await redis.call(
       this.#keyOf(first.key),
       async (commander) => {
@@ -163,9 +180,12 @@ export class SharedCounts {
   }
 
   #markUnsent(count: Count): void {
-    if (count.isUnsent || this.#redis === undefined || this.#unsent.length >= this.#keysLimit) return
+    if (count.isUnsent || count.isForgotten || this.#redis === undefined) return
     count.isUnsent = true
     this.#unsent.push(count)
+    if (this.#unsent.length > 2 * this.#keysLimit) {
+      this.#unsent = this.#unsent.filter(({ isForgotten }) => !isForgotten)
+    }
   }
 
   /** It may have lost what it knew, or have missed what was counted meanwhile. */
@@ -174,8 +194,9 @@ export class SharedCounts {
   }
 
   #makeRoom(nowMs: number): void {
-    for (const [key, { expiresAtMs }] of this.#counts) {
-      if (expiresAtMs > nowMs && this.#counts.size < this.#keysLimit) return
+    for (const [key, count] of this.#counts) {
+      if (count.expiresAtMs > nowMs && this.#counts.size < this.#keysLimit) return
+      count.isForgotten = true
       this.#counts.delete(key)
     }
   }

@@ -131,6 +131,33 @@ it('a Redis that has lost everything is given it back, and takes nothing new bef
   expect((await late.document.history()).map(({ version }) => version)).toEqual([4, 3, 2, 1])
 }, 60_000)
 
+it('one who has heard of more than Redis knows is not told to begin again', async () => {
+  const [one] = (await startFleet('flushed', { pollIntervalMs: 3_000 })) as [Member]
+  for (const line of ['a', 'b']) await append(one, line)
+  await redis.command(['FLUSHALL'])
+  expect(await one.document.propose(2, 'c')).toEqual({ kind: 'settling' })
+  expect(await one.document.propose(0, 'mine')).toEqual({ kind: 'settling' })
+  expect(await append(one, 'c')).toBe(3)
+  expect(one.document.current?.body).toBe('a\nb\nc\n')
+}, 60_000)
+
+it('a listener that throws costs nobody else anything', async () => {
+  const guard = await connectedGuard(singleTarget(redis.port))
+  const document = new SharedDocument(guard, { name: 'thrown', historyLimit: 5, pollIntervalMs: 100 }, quietLog, () => {
+    throw new Error('a defect')
+  })
+  guard.onRecovered(() => {
+    throw new Error('another')
+  })
+  await document.open()
+  expect(await document.propose(0, 'x')).toEqual({ kind: 'accepted', version: 1 })
+  const other = await startMember('thrown')
+  await append(other, 'y')
+  await eventually('it has polled on', () => document.current?.version === 2)
+  document.close()
+  guard.close()
+})
+
 it('the greatest version that anyone has heard of stays', async () => {
   const [one, other] = (await startFleet('greatest', { pollIntervalMs: 300 })) as [Member, Member]
   await append(one, 'a')

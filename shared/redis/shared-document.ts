@@ -33,11 +33,15 @@ const POLL_INTERVAL_MS = 5_000
 /** Within so many intervals, every instance that lives has polled. */
 const SETTLE_POLLS = 1.5
 
-/** KEYS: the document, its history. ARGV: the version it must have, the new body, how many to keep, the channel. */
+/**
+ * KEYS: the document, its history. ARGV: the version it must have, the new body, how many to keep, the channel, the version
+ * that who asks has heard of.
+ */
 const PROPOSE = new Script(`
 local version = tonumber(redis.call('HGET', KEYS[1], 'version') or '0')
 local time = redis.call('TIME')
 if tonumber(redis.call('HGET', KEYS[1], 'settlesAt') or '0') > tonumber(time[1]) then return {2} end
+if version < tonumber(ARGV[5]) then return {3} end
 if version ~= tonumber(ARGV[1]) then return {0, version, redis.call('HGET', KEYS[1], 'body')} end
 version = version + 1
 redis.call('HSET', KEYS[1], 'version', version, 'body', ARGV[2])
@@ -80,7 +84,7 @@ export class SharedDocument {
   #current: Version | undefined
   /** Newest first, as Redis has told it last. */
   #history: readonly Version[] = []
-  #unsubscribe: (() => void) | undefined
+  readonly #endings: (() => void)[] = []
 
   /** @param onChange is given each version that this instance comes to know, in ascending order; some may be left out */
   constructor(redis: RedisGuard, settings: SharedDocumentSettings, log: Logger, onChange: (current: Version) => void) {
@@ -96,20 +100,23 @@ export class SharedDocument {
 
   /** Learns what there is, and goes on learning until it is closed. */
   async open(): Promise<void> {
-    this.#unsubscribe = this.#redis.subscribe(this.#channel, () => void this.refresh())
-    this.#redis.onRecovered(() => void this.refresh())
+    this.#endings.push(
+      this.#redis.subscribe(this.#channel, () => void this.refresh()),
+      this.#redis.onRecovered(() => void this.refresh()),
+    )
     await this.refresh()
     void this.#poll()
   }
 
   close(): void {
     this.#stop.abort()
-    this.#unsubscribe?.()
+    for (const end of this.#endings.splice(0)) end()
   }
 
   /** Writes a new version, if `expected` is still the current one; 0 where there is to be none. */
   async propose(expected: number, body: string): Promise<Proposal> {
-    const args = [expected, body, this.#settings.historyLimit, this.#channel]
+    const known = this.#current
+    const args = [expected, body, this.#settings.historyLimit, this.#channel, known?.version ?? 0]
     const answer = await this.#redis.call(
       this.#keys[0],
       (commander) => PROPOSE.run(commander, this.#keys, args) as Promise<[number, number?, string?]>,
@@ -117,7 +124,8 @@ export class SharedDocument {
     )
     if (answer === undefined) return { kind: 'unavailable' }
     const [outcome, version = 0, currentBody] = answer
-    if (outcome === 2) return { kind: 'settling' }
+    if (outcome === 3 && known !== undefined) await this.#restore(known)
+    if (outcome === 2 || outcome === 3) return { kind: 'settling' }
     if (outcome === 1) {
       this.#history = [{ version, body }, ...this.#history].slice(0, this.#settings.historyLimit)
       this.#learn({ version, body })
@@ -177,7 +185,14 @@ export class SharedDocument {
   #learn(found: Version): void {
     if (found.version <= (this.#current?.version ?? 0)) return
     this.#current = found
-    this.#onChange(found)
+    try {
+      this.#onChange(found)
+    } catch (error) {
+      this.#log.error(
+        { err: error, document: this.#settings.name, version: found.version },
+        'a new version was not taken',
+      )
+    }
   }
 
   /** Redis has an older one, or none: it has lost what was written. */

@@ -1,8 +1,10 @@
 import { Cluster } from 'ioredis'
 import type { RedisClient } from './client.ts'
+import { isOutage } from './outage.ts'
 
 /** How often it is made sure that the connection is alive: one that only listens would not notice. */
 const PING_INTERVAL_MS = 5_000
+const RETRY_DELAY_MS = 2_000
 
 type Listener = () => void
 
@@ -12,13 +14,16 @@ type Listener = () => void
  */
 export class Subscriptions {
   readonly #open: () => RedisClient
+  readonly #onRefused: (channels: readonly string[], error: Error) => void
   readonly #listeners = new Map<string, Listener[]>()
   #client: RedisClient | undefined
   #ping: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(open: () => RedisClient) {
+  /** @param onRefused is told what could not be listened to, which is tried again */
+  constructor(open: () => RedisClient, onRefused: (channels: readonly string[], error: Error) => void) {
     this.#open = open
+    this.#onRefused = onRefused
   }
 
   /** @returns what ends it */
@@ -29,10 +34,14 @@ export class Subscriptions {
     this.#listeners.set(channel, [...listeners, listener])
     if (listeners.length === 0 && this.#client.status === 'ready') this.#subscribe(this.#client, [channel])
     return () => {
-      this.#listeners.set(
-        channel,
-        (this.#listeners.get(channel) ?? []).filter((other) => other !== listener),
-      )
+      const others = (this.#listeners.get(channel) ?? []).filter((other) => other !== listener)
+      if (others.length > 0) {
+        this.#listeners.set(channel, others)
+        return
+      }
+      this.#listeners.delete(channel)
+      // Where it fails, messages come that nobody listens to.
+      this.#client?.unsubscribe(channel).catch(() => undefined)
     }
   }
 
@@ -55,10 +64,15 @@ export class Subscriptions {
   }
 
   #subscribe(client: RedisClient, channels: readonly string[]): void {
+    if (channels.length === 0) return
     client.subscribe(...channels).then(
       () => this.#tell(channels),
-      () => {
-        if (!this.#isClosed && client.status === 'ready') client.disconnect(true)
+      (error: Error) => {
+        if (this.#isClosed || client.status !== 'ready') return // subscribed to when it is ready again
+        if (!isOutage(error)) this.#onRefused(channels, error)
+        setTimeout(() => {
+          if (!this.#isClosed && client.status === 'ready') this.#subscribe(client, channels)
+        }, RETRY_DELAY_MS).unref()
       },
     )
   }
