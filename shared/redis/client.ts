@@ -10,6 +10,7 @@ export interface RedisCommands extends RedisCommander {
 }
 
 const CONNECT_TIMEOUT_MS = 1_000
+const COMMAND_GRACE_MS = 1_000
 /** A connection on which nothing is answered for so long is given up: its other end may be another machine by now. */
 const SILENCE_LIMIT_MS = 3_000
 /** Two changes of address in the middle of a call are no accident; more of them are. */
@@ -34,7 +35,8 @@ export const createRedisClient = (target: RedisTarget, timeoutMs: number, name: 
     disableClientInfo: true,
     protocol: 2,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout: 2 * timeoutMs, // who asked has gone on already: this frees what they left
+    // Who asked has gone on already: this frees what they left, and comes before no answer that is there.
+    commandTimeout: timeoutMs + COMMAND_GRACE_MS,
     socketTimeout: SILENCE_LIMIT_MS,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
