@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { rawClient } from './testing/raw-client.ts'
-import { eventually, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 let proxy: TestProxy

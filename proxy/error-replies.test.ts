@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { compose } from './compose.ts'
 import { type Layer, PASS } from './layer.ts'
 import { accessLog } from './layers/access-log.ts'
@@ -10,7 +11,7 @@ import { TrafficCounts } from './layers/traffic.ts'
 import { ProxyServer } from './server.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from './testing/raw-replies.ts'
-import { defaultPolicies, eventually, type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { defaultPolicies, type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 const opened: { close(): Promise<void> }[] = []

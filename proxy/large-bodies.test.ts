@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { Dice } from './testing/generated-replies.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { rawReplies } from './testing/raw-replies.ts'
-import { eventually, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 /*

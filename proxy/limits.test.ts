@@ -2,9 +2,10 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { type RawClient, rawClient } from './testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from './testing/raw-replies.ts'
-import { eventually, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 const opened: { close(): Promise<void> }[] = []

@@ -6,10 +6,10 @@ import { relative } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { TestChild } from '#shared/testing/child-process.ts'
+import { eventually } from '#shared/testing/eventually.ts'
 import { proxyNode } from './node-options.ts'
 import { type ProxyProcess, spawnProxy, startProxyProcess } from './testing/proxy-process.ts'
 import { rawClient } from './testing/raw-client.ts'
-import { eventually } from './testing/start-proxy.ts'
 import { startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 let upstream: TestUpstream | undefined

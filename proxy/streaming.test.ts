@@ -4,8 +4,9 @@ import { type ClientRequest, get, type IncomingMessage, request } from 'node:htt
 import { type Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { afterEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { rawClient } from './testing/raw-client.ts'
-import { eventually, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 const MEBIBYTE = 1_048_576

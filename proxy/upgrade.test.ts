@@ -3,8 +3,9 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
+import { eventually } from '#shared/testing/eventually.ts'
 import { rawClient } from './testing/raw-client.ts'
-import { eventually, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 let proxy: TestProxy

@@ -3,8 +3,9 @@ import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { rawClient } from './testing/raw-client.ts'
-import { eventually, startProxy } from './testing/start-proxy.ts'
+import { startProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream } from './testing/start-upstream.ts'
 
 const opened: { close(): Promise<void> }[] = []

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { rawReplies, values } from './testing/raw-replies.ts'
-import { eventually, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 /** IDs of the requests that the app got, in whole or in part. */

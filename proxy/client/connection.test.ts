@@ -1,12 +1,13 @@
 import { connect } from 'node:net'
 import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { compose } from '../compose.ts'
 import type { Exchange } from '../exchange.ts'
 import { rescue } from '../layers/rescue.ts'
 import { TrafficCounts } from '../layers/traffic.ts'
 import { ProxyServer } from '../server.ts'
-import { defaultPolicies, eventually } from '../testing/start-proxy.ts'
+import { defaultPolicies } from '../testing/start-proxy.ts'
 import type { BodyTaker } from './connection.ts'
 
 const LIMITS = {

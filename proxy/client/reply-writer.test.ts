@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
 import { type RawReply, rawReplies, values } from '../testing/raw-replies.ts'
-import { eventually } from '../testing/start-proxy.ts'
 import { type RepliedRequest, ReplyWriter, SMALL_BYTES } from './reply-writer.ts'
 
 /** A socket that tells what the system was given at once, and when that is taken. */

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
+import { eventually } from '#shared/testing/eventually.ts'
 import { buildProxy, type ProxyParts } from '../build.ts'
 import { proxySettings } from '../settings.ts'
 import { type CompiledPolicy, compilePolicy } from '../state/policy/compile.ts'
@@ -21,18 +21,6 @@ export interface TestProxy extends ProxyParts {
   line(fits: (line: LogLine) => boolean): Promise<LogLine>
   /** Stops the proxy. @throws Error where anything is still in flight: the test, or the proxy, has leaked it */
   close(): Promise<void>
-}
-
-/** How long what a test has ended may take to be noticed, on a slow machine. */
-const SETTLE_MS = 10_000
-
-/** Waits until `holds`. @throws Error naming `what` where it does not come to hold */
-export const eventually = async (what: string, holds: () => boolean): Promise<void> => {
-  const deadline = performance.now() + SETTLE_MS
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`waited ${SETTLE_MS} ms in vain: ${what}`)
-    await delay(5)
-  }
 }
 
 /** A whole proxy in this process, on a port of its own; `environment` as an operator would set it. */

@@ -8,6 +8,6 @@ export const eventually = async (what: string, holds: () => boolean | Promise<bo
   const deadline = performance.now() + SETTLE_MS
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`waited ${SETTLE_MS} ms in vain: ${what}`)
-    await delay(20)
+    await delay(5)
   }
 }
