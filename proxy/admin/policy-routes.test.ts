@@ -129,6 +129,22 @@ describe('the policy of one process', () => {
     expect((await ask(proxy, 'GET', '/api/policy')).body.version).toBe(0)
   })
 
+  it.each(['/api/policy', '/%61pi/policy', '/api/%70olicy', '/api/policy?x', '/api/policy/history', '/%61pi/status'])(
+    'shows nothing at %s, and changes nothing, without the token',
+    async (path) => {
+      const proxy = await startProxy()
+      for (const method of ['GET', 'HEAD', 'PUT', 'POST', 'OPTIONS']) {
+        const { status } = await fetch(`${proxy.admin}${path}`, {
+          method,
+          headers: { 'If-Match': '"0"', ...(method.startsWith('P') && { 'Content-Type': 'application/json' }) },
+          ...(method.startsWith('P') && { body: '{}' }),
+        })
+        expect([401, 404], `${method} ${path}`).toContain(status)
+      }
+      expect((await ask(proxy, 'GET', '/api/policy')).body.version).toBe(0)
+    },
+  )
+
   it('is for who has the token, and no page of another origin', async () => {
     const proxy = await startProxy()
     expect(await ask(proxy, 'GET', '/api/policy', { headers: { Authorization: 'Bearer wrong' } })).toMatchObject({

@@ -63,21 +63,24 @@ export const adminServer = (parts: AdminParts): FastifyInstance => {
     const { contentType, text } = await parts.metrics()
     return reply.type(contentType).send(text)
   })
-  admin.addHook('onRequest', async (request, reply) => {
-    if (!request.url.startsWith('/api/')) return undefined
-    if (!isAuthorized(request.headers.authorization, parts.token)) {
-      return refuse(reply.header('WWW-Authenticate', 'Bearer'), 401, 'Unauthorized', unauthorizedDetail(parts.token))
-    }
-    if (isFromElsewhere(request)) {
-      return refuse(reply, 403, 'Forbidden', 'A page of another origin may not change anything here.')
-    }
-    return undefined
+  // The guard is of these routes, and not of a text that the URL begins with: the router reads %61pi as api.
+  admin.register((api, _options, done) => {
+    api.addHook('onRequest', async (request, reply) => {
+      if (!isAuthorized(request.headers.authorization, parts.token)) {
+        return refuse(reply.header('WWW-Authenticate', 'Bearer'), 401, 'Unauthorized', unauthorizedDetail(parts.token))
+      }
+      if (isFromElsewhere(request)) {
+        return refuse(reply, 403, 'Forbidden', 'A page of another origin may not change anything here.')
+      }
+      return undefined
+    })
+    api.get('/api/status', (_request, reply) =>
+      reply.send({ instance: parts.instance.id, version: parts.instance.version, ...parts.status() }),
+    )
+    if (parts.policies !== undefined) policyRoutes(api, parts.policies, parts.log)
+    else api.all('/api/policy*', (_request, reply) => refuse(reply, 503, 'Service Unavailable', NOTHING_TO_AGREE_BY))
+    done()
   })
-  admin.get('/api/status', (_request, reply) =>
-    reply.send({ instance: parts.instance.id, version: parts.instance.version, ...parts.status() }),
-  )
-  if (parts.policies !== undefined) policyRoutes(admin, parts.policies, parts.log)
-  else admin.all('/api/policy*', (_request, reply) => refuse(reply, 503, 'Service Unavailable', NOTHING_TO_AGREE_BY))
 
   admin.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'Not Found', 'The admin port has no such page.'))
   admin.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
