@@ -27,9 +27,7 @@ export interface SharedState {
   readonly policies: { readonly active: CompiledPolicy }
 }
 
-/**
- * @param choose which of the layers run: all of them, but for the benchmark, which shows what each costs
- */
+/** @param choose which of the layers run: all of them, but for the benchmark, which shows what each costs */
 export const buildProxy = (
   settings: ProxySettings,
   instance: Instance,
