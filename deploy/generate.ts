@@ -40,6 +40,7 @@ const policyJsonSchema = z.toJSONSchema(policySchema, { io: 'input', unrepresent
 const GENERATORS: readonly Generator[] = [
   { path: GENERATED_CLIENT_DIR, generate: generatePrismaClient },
   textFile('docs/openapi-app.json', async () => (await import('../app/openapi-document.ts')).openApiDocument()),
+  textFile('docs/openapi-admin.json', async () => (await import('../proxy/admin/openapi.ts')).adminOpenApiDocument()),
   textFile('docs/policy.md', async () => policyPage(policyJsonSchema)),
   textFile('docs/policy.schema.json', async () => `${JSON.stringify(policyJsonSchema, null, 2)}\n`),
   textFile('docs/environment.md', async () =>

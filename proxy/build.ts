@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from '#shared/clock.ts'
 import { Health } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
@@ -6,10 +7,13 @@ import type { RedisGuard } from '#shared/redis.ts'
 import { Upstream } from './forward.ts'
 import type { Layer } from './layer.ts'
 import { TrafficCounts } from './layers/traffic.ts'
-import { edge, edgeLayers } from './pipeline.ts'
+import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
+import type { BurnSignal } from './slo/burn-signal.ts'
+import { LimitStates } from './state/limits/limit-states.ts'
 import type { CompiledPolicy } from './state/policy/compile.ts'
+import type { Candidate } from './state/policy/policy-shadow.ts'
 import { upstreamCheck } from './upstream/probe.ts'
 
 /** The parts of one proxy process, put together and not yet listening. */
@@ -25,6 +29,13 @@ export interface SharedState {
   /** Undefined in memory mode. */
   readonly redis: RedisGuard | undefined
   readonly policies: { readonly active: CompiledPolicy }
+  /** A candidate that traffic is held against, where there is one. */
+  readonly shadow: { readonly current: Candidate | undefined }
+  readonly burn: BurnSignal
+  /** How many living instances share what the fleet may do. */
+  readonly fleet: { readonly size: number }
+  /** In tests, another than the system's. */
+  readonly clock?: Clock
 }
 
 /** @param choose which of the layers run: all of them, but for the benchmark, which shows what each costs */
@@ -50,7 +61,20 @@ export const buildProxy = (
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
-  const layers = choose(edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, health }))
+  const limits = {
+    states: new LimitStates(),
+    fleet: {
+      get size() {
+        // Without Redis a worker hears of no other; its siblings are there all the same.
+        return Math.max(shared.fleet.size, settings.WORKERS)
+      },
+    },
+    clock: shared.clock ?? systemClock,
+  }
+  const newLayers = () => policyLayers({ limits: { ...limits, states: limits.states.copy() } })
+  const shadowing = { shadow: shared.shadow, newLayers, log }
+  const { burn } = shared
+  const layers = choose(edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, burn, health, limits, shadowing }))
   const pipeline = edge(layers, upstream.forward, log)
   const server = new ProxyServer(
     pipeline,

@@ -11,8 +11,9 @@ import { TrafficCounts } from './layers/traffic.ts'
 import { ProxyServer } from './server.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from './testing/raw-replies.ts'
-import { defaultPolicies, type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
+import { type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
+import { defaultPolicies } from './testing/unshared-state.ts'
 
 const opened: { close(): Promise<void> }[] = []
 

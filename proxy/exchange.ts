@@ -5,6 +5,7 @@ import { type Correlation, correlation } from './facts/correlation.ts'
 import { expectsContinue, fieldValue, isPersistent, requestHeaders } from './headers.ts'
 import { MalformedMessage } from './http1/malformed.ts'
 import type { RequestStart } from './http1/request-reader.ts'
+import type { ShadowRun } from './layers/shadow-run.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import { type Reply, type ReplyHead, setHeader } from './reply.ts'
@@ -69,6 +70,10 @@ export class Exchange {
   /** How many layers have admitted this exchange. Belongs to the pipeline. */
   depth = 0
   upstream: UpstreamCall | undefined
+  /** What a candidate policy makes of it, where there is one. Belongs to the layer `shadow`. */
+  shadowRun: ShadowRun | undefined = undefined
+  /** `RateLimit` for the reply, where it is to have one. Belongs to the layer of that name. */
+  rateLimit: string | undefined = undefined
   /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
   uploadStalledSinceMs = 0
 

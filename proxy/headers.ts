@@ -113,6 +113,17 @@ export const fieldValue = (rawHeaders: readonly string[], lowerName: string): st
   return undefined
 }
 
+/** The value of the only field called `lowerName`; of several, nobody can tell which the app goes by. */
+export const soleFieldValue = (rawHeaders: readonly string[], lowerName: string): string | undefined => {
+  let found: string | undefined
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (!sameName(rawHeaders[index] as string, lowerName)) continue
+    if (found !== undefined) return undefined
+    found = rawHeaders[index + 1]
+  }
+  return found
+}
+
 /** Whether a field called `lowerName` is there whose value `fits`. */
 export const someField = (
   rawHeaders: readonly string[],

@@ -24,3 +24,16 @@ export interface Layer {
   onReply?(exchange: Exchange, head: ReplyHead): void
   onFinish?(exchange: Exchange, outcome: Outcome): void
 }
+
+/** What a layer that obeys the policy may know of an exchange, and what it may note on it for its own reply. */
+export type Facts = Pick<Exchange, 'request' | 'method' | 'path' | 'policy' | 'route' | 'clientAddress' | 'rateLimit'>
+
+/**
+ * A layer that obeys the policy. It sees facts alone, so that it can run beside the active policy on those of a
+ * candidate, to tell what that one would refuse.
+ */
+export interface PolicyLayer {
+  readonly name: string
+  admit?(facts: Facts): Verdict
+  onReply?(facts: Facts, head: ReplyHead): void
+}

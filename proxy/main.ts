@@ -3,10 +3,8 @@
  * process runs `workers.ts` instead and each worker runs this.
  */
 import cluster from 'node:cluster'
-import type { FastifyInstance } from 'fastify'
 import { ConfigurationError, exitBadConfiguration, orExit } from '#shared/environment.ts'
 import { instanceIdentity } from '#shared/instance.ts'
-import { listen } from '#shared/listen.ts'
 import { createLogger } from '#shared/log.ts'
 import { Fleet } from '#shared/redis/fleet.ts'
 import { openRedis } from '#shared/redis/open.ts'
@@ -14,12 +12,11 @@ import { redisMetrics, redisStatus } from '#shared/redis/report.ts'
 import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
 import { proxyMetrics } from './admin/metrics.ts'
-import { adminServer } from './admin/server.ts'
+import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
-import { initialPolicy } from './state/policy/policy-file.ts'
-import { PolicyStore } from './state/policy/policy-store.ts'
+import { openPolicy } from './state/policy/open.ts'
 import { obeyPrimary } from './worker.ts'
 import { runWorkers } from './workers.ts'
 
@@ -30,8 +27,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
 
   const redis = await openRedis(settings, instance, log)
   const fleet = new Fleet(redis, 'proxy', instance.id)
-  const policies = new PolicyStore(await initialPolicy(settings.POLICY_FILE), redis, log)
-  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, { redis, policies })
+  const policy = await openPolicy(settings.POLICY_FILE, redis, instance, log)
+  const { policies, shadow, burn, watch } = policy
+  const shared = { redis, policies, shadow, burn, fleet }
+  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
@@ -44,7 +43,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     inFlight: server.inFlight(),
     redis: redisStatus(redis),
     fleetSize: fleet.size,
-    policy: { version: policies.active.version, refused: policies.refused },
+    policy: { version: policies.active.version, refused: policies.refused, probation: watch.status() },
   })
 
   // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
@@ -53,28 +52,21 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.drains('traffic', server)
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
-  await policies.open()
-  shutdown.opened('policy', () => policies.close())
-  let admin: FastifyInstance | undefined
+  shutdown.opened('policy', () => policy.close())
+  let admin: AdminPort | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)
   } else {
     shutdown.listenToSignals()
-    admin = adminServer({
+    admin = await openAdmin(settings, {
       instance,
       log,
       health,
-      token: settings.ADMIN_TOKEN,
+      drainable: shutdown,
       metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
       status,
-      policies,
+      policy,
     })
-    await admin.ready()
-    await listen(
-      admin.server,
-      { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT },
-      { host: 'ADMIN_HOST', port: 'ADMIN_PORT' },
-    )
     shutdown.opened('admin listener', () => admin?.close())
   }
   health.onChange(() => log.info({ health: health.ready().body }, 'health changed'))
@@ -88,7 +80,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   log.info(
     {
       traffic: server.port.address,
-      admin: admin?.server.address(),
+      admin: admin?.address,
       upstream: settings.UPSTREAM_URL.socketPath ?? settings.UPSTREAM_URL.origin,
       pid: process.pid,
     },

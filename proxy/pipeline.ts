@@ -1,30 +1,48 @@
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Logger } from '#shared/log.ts'
 import { compose, type Forward, type Pipeline } from './compose.ts'
-import type { Layer } from './layer.ts'
+import type { Layer, PolicyLayer } from './layer.ts'
 import { type AccessLogPolicy, accessLog } from './layers/access-log.ts'
+import { burn } from './layers/burn.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { ownPaths } from './layers/own-paths.ts'
+import { type RateLimiting, rateLimit } from './layers/rate-limit.ts'
 import { rescue } from './layers/rescue.ts'
+import { besideShadow, type Shadowing } from './layers/shadow.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
+import type { BurnSignal } from './slo/burn-signal.ts'
 
 /** What the layers need from outside. */
-export interface Edge {
+export interface Edge extends PolicyEdge {
   readonly log: Logger
   readonly accessLog: AccessLogPolicy
   readonly traffic: TrafficCounts
   readonly health: HealthAnswers
+  readonly burn: BurnSignal
+  readonly shadowing: Shadowing
 }
+
+/** What the layers that obey the policy need from outside. */
+export interface PolicyEdge {
+  readonly limits: RateLimiting
+}
+
+/** The layers that obey the policy. A candidate in shadow has the same, for itself. */
+export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
+  rateLimit(d.limits), // what is too much costs the app nothing
+]
 
 /** A request travels down this list, its reply back up. */
 export const edgeLayers = (d: Edge): readonly Layer[] => [
   traffic(d.traffic), // counts what the client saw, refusals included
+  burn(d.burn), // what each version of the policy leads to
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply
   edgeHeaders(), // correlation ID on every reply, error replies too
   rescue(), // the only place an error becomes a status
   wellFormed(), // what another parser might read otherwise goes no further
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
+  ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
 ]
 
 /** The layers, with one round trip to the app at the bottom. */

@@ -3,7 +3,7 @@ import type { Refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
 
 /** The problem document (RFC 9457) for a refusal. What the client reads here is all that it is told. */
-export const problemReply = ({ text }: Refusal, correlationId: string): Reply => {
+export const problemReply = ({ text, headers: own = [] }: Refusal, correlationId: string): Reply => {
   const body = `${JSON.stringify(problem(text.status, text.title, text.detail, correlationId))}\n`
   const headers = [
     'Content-Type',
@@ -14,6 +14,7 @@ export const problemReply = ({ text }: Refusal, correlationId: string): Reply =>
     'no-store',
   ]
   if (text.retryAfterSeconds !== undefined) headers.push('Retry-After', String(text.retryAfterSeconds))
+  headers.push(...own)
   if (text.closes === true) headers.push('Connection', 'close')
   return { head: { status: text.status, statusText: text.title, headers }, body }
 }

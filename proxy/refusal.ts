@@ -49,6 +49,12 @@ const kinds = {
     logLevel: 'info',
     closes: true,
   },
+  'rate-limited': {
+    status: 429,
+    title: 'Too Many Requests',
+    detail: 'More requests came than this server allows; Retry-After says when to come again.',
+    logLevel: 'info',
+  },
   'header-too-large': {
     status: 431,
     title: 'Request Header Fields Too Large',
@@ -102,6 +108,8 @@ export type RefusalKind = keyof typeof kinds
 export interface Refusal {
   readonly kind: RefusalKind
   readonly text: RefusalText
+  /** Fields of the reply that are this refusal's own: names and values in turn. */
+  readonly headers?: readonly string[]
   /** For the log only. */
   readonly reason?: string
   /** For the log only. */

@@ -18,21 +18,24 @@ export interface Reply {
 const FORBIDDEN = /[^\t -~\x80-\xff]/
 
 /**
- * Sets a field that may stand in `headers` once at most, whatever its case there.
+ * Sets a field in `headers`, in the place of all that are called so there, in whatever case.
  *
  * @throws Error where the value could not be sent as it is: it would end the field, or the head
  */
 export const setHeader = (headers: string[], name: string, value: string): void => {
   if (FORBIDDEN.test(value)) throw new Error(`a value of ${name} that no field can have: ${JSON.stringify(value)}`)
   const lowerName = name.toLowerCase()
+  let isSet = false
   for (let index = 0; index < headers.length; index += 2) {
     const present = headers[index] as string
-    if (present.length === name.length && present.toLowerCase() === lowerName) {
-      headers[index + 1] = value
-      return
-    }
+    if (present.length !== name.length || present.toLowerCase() !== lowerName) continue
+    if (isSet) {
+      headers.splice(index, 2)
+      index -= 2
+    } else headers[index + 1] = value
+    isSet = true
   }
-  headers.push(name, value)
+  if (!isSet) headers.push(name, value)
 }
 
 /** A head as it stands on the wire, for a reply after which the connection is no HTTP any more. */

@@ -16,6 +16,8 @@ import { upstreamAddress } from './upstream/address.ts'
 const HOUR_MS = 3_600_000
 const MEBIBYTE = 1_048_576
 
+const token = () => optionalText('at least 16 characters without spaces', /^\S{16,}$/)
+
 /** Everything that the proxy reads from its environment; `UPSTREAM_URL` alone suffices. */
 export const proxyFields = z.object({
   UPSTREAM_URL: z
@@ -33,8 +35,12 @@ export const proxyFields = z.object({
   PORT: port(8080).describe('Traffic port.'),
   ADMIN_HOST: z.string().default('::').describe('Address of the admin port.'),
   ADMIN_PORT: port(9090).describe('Admin port: health, metrics, status.'),
-  ADMIN_TOKEN: optionalText('at least 16 characters without spaces', /^\S{16,}$/).describe(
-    'Bearer token for `/api/*` on the admin port; unset, those are off.',
+  ADMIN_TOKEN: token().describe(
+    'Bearer token for all of `/api/*` and `/drain` on the admin port. Without any token those are off.',
+  ),
+  ADMIN_READ_TOKEN: token().describe('Bearer token that may look, and change nothing.'),
+  KEYRING_DIR: optionalText('the path of a folder', /^[^\0]{1,1000}$/).describe(
+    'A mounted folder of keys, read again when they change. `admin-tokens.yaml` in it has tokens for the admin port by name, with roles, as digests.',
   ),
   WORKERS: z
     .string()
@@ -104,6 +110,10 @@ export const proxySettings = (environment: NodeJS.ProcessEnv): ProxySettings =>
     ({ PORT, ADMIN_PORT }) =>
       PORT !== undefined && PORT !== 0 && PORT === ADMIN_PORT
         ? `ADMIN_PORT must differ from PORT: both are ${PORT}`
+        : undefined,
+    ({ ADMIN_TOKEN, ADMIN_READ_TOKEN }) =>
+      ADMIN_TOKEN !== undefined && ADMIN_TOKEN === ADMIN_READ_TOKEN
+        ? 'ADMIN_READ_TOKEN must differ from ADMIN_TOKEN: who has it could do everything'
         : undefined,
     ({ TARGET_LIMIT_BYTES, HEADER_LIMIT_BYTES }) =>
       TARGET_LIMIT_BYTES !== undefined && HEADER_LIMIT_BYTES !== undefined && TARGET_LIMIT_BYTES >= HEADER_LIMIT_BYTES

@@ -1,3 +1,4 @@
+import type { InFlight } from '#shared/drain.ts'
 import type { HealthReply } from '#shared/health.ts'
 
 /** What a worker tells the primary of itself: at each change, and every second. */
@@ -6,6 +7,7 @@ export interface WorkerReport {
   readonly instance: string
   readonly ready: HealthReply
   readonly health: HealthReply
+  readonly inFlight: InFlight
   readonly status: Readonly<Record<string, unknown>>
 }
 

@@ -26,6 +26,7 @@ export const obeyPrimary = (
       instance: instance.id,
       ready: health.ready(),
       health: health.report(),
+      inFlight: shutdown.inFlight(),
       status: status(),
     }
     if (process.connected) process.send?.(message)

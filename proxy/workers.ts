@@ -1,17 +1,17 @@
 import cluster, { type Worker } from 'node:cluster'
 import { AggregatorRegistry } from 'prom-client'
+import type { InFlight } from '#shared/drain.ts'
 import { EX_CONFIG } from '#shared/environment.ts'
 import type { HealthAnswers, HealthReply } from '#shared/health.ts'
 import { instanceIdentity } from '#shared/instance.ts'
-import { listen } from '#shared/listen.ts'
 import { createLogger, type Logger } from '#shared/log.ts'
 import { openRedis } from '#shared/redis/open.ts'
 import { version } from '#shared/version.ts'
-import { adminServer } from './admin/server.ts'
+import type { Drainable } from './admin/drain-routes.ts'
+import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
-import { initialPolicy } from './state/policy/policy-file.ts'
-import { PolicyStore } from './state/policy/policy-store.ts'
+import { openPolicy } from './state/policy/open.ts'
 import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
 /** A worker that crashes again at once is restarted at ever longer intervals, so that it cannot take the CPU. */
@@ -36,44 +36,38 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const instance = instanceIdentity('proxy', version, settings.SIDEGATE_INSTANCE_ID)
   const log = createLogger(settings, instance)
   const redis = await openRedis(settings, instance, log)
-  const initial = await initialPolicy(settings.POLICY_FILE)
-  const policies = redis === undefined ? undefined : new PolicyStore(initial, redis, log)
-  await policies?.open()
+  const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const workers = new Workers(settings, log)
   const registry = new AggregatorRegistry()
   const startedAt = new Date().toISOString()
-  const admin = adminServer({
+  const admin = await openAdmin(settings, {
     instance,
     log,
     health: workers,
-    token: settings.ADMIN_TOKEN,
+    drainable: workers,
     metrics: async () => ({ contentType: registry.contentType, text: await registry.clusterMetrics() }),
-    policies,
+    policy,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
-  await admin.ready()
-  await listen(
-    admin.server,
-    { host: settings.ADMIN_HOST, port: settings.ADMIN_PORT },
-    { host: 'ADMIN_HOST', port: 'ADMIN_PORT' },
-  )
   tidyAfterStart()
   workers.start()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => workers.onSignal(signal))
-  log.info({ workers: settings.WORKERS, admin: admin.server.address() }, 'proxy runs workers')
+  log.info({ workers: settings.WORKERS, admin: admin.address }, 'proxy runs workers')
 }
 
 interface DatedReport extends WorkerReport {
   readonly receivedAtMs: number
 }
 
-class Workers implements HealthAnswers {
+class Workers implements HealthAnswers, Drainable {
   readonly #settings: ProxySettings
   readonly #log: Logger
   readonly #reports = new Map<number, DatedReport>()
   readonly #startedAtMs = new Map<number, number>()
+  readonly #settles: (() => Promise<void>)[] = []
   #crashesInARow = 0
   #isDraining = false
+  #isDrained = false
   #worstExit = 0
   restarts = 0
 
@@ -96,14 +90,38 @@ class Workers implements HealthAnswers {
       this.#killAfter(FORCE_GRACE_MS, 'workers outlived a second signal: killing them')
       return
     }
+    this.begin(signal)
+  }
+
+  /** Drains them all, and ends. Called again, it does nothing. */
+  begin(reason: string): void {
+    if (this.#isDraining) return
     this.#isDraining = true
-    this.#log.info({ reason: signal }, 'workers are draining')
-    this.#order({ type: 'drain', reason: signal })
+    this.#log.info({ reason }, 'workers are draining')
+    this.#order({ type: 'drain', reason })
     this.#exitWhenAlone()
     this.#killAfter(
       this.#settings.DRAIN_TIMEOUT_MS + KILL_GRACE_MS,
       'workers outlived their drain timeout: killing them',
     )
+  }
+
+  get phase(): string {
+    return this.#isDrained ? 'drained' : this.#isDraining ? 'draining' : 'serving'
+  }
+
+  /** As the workers have told last. */
+  inFlight(): InFlight {
+    const each = [...this.#reports.values()].map(({ inFlight }) => inFlight)
+    return {
+      requests: each.reduce((sum, { requests }) => sum + requests, 0),
+      upgrades: each.reduce((sum, { upgrades }) => sum + upgrades, 0),
+      longestMs: Math.max(0, ...each.map(({ longestMs }) => longestMs)),
+    }
+  }
+
+  onDrained(settle: () => Promise<void>): void {
+    this.#settles.push(settle)
   }
 
   /** Ready while one worker is: the others' share of the traffic goes to it. */
@@ -191,9 +209,10 @@ class Workers implements HealthAnswers {
   }
 
   #exitWhenAlone(): void {
-    if (this.#alive().length > 0) return
+    if (this.#alive().length > 0 || this.#isDrained) return
+    this.#isDrained = true
     this.#log.info({ exitCode: this.#worstExit }, 'all workers have drained')
-    process.exit(this.#worstExit)
+    void Promise.allSettled(this.#settles.map((settle) => settle())).then(() => process.exit(this.#worstExit))
   }
 }
 

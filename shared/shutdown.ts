@@ -6,14 +6,15 @@ import type { Logger } from './log.ts'
 /**
  * How a process ends:
  *
- *     serving ──signal──▶ announcing ──DRAIN_DELAY_MS──▶ closing ──nothing in flight──▶ closed (exit 0)
+ *     serving ──signal──▶ announcing ──DRAIN_DELAY_MS──▶ closing ──nothing in flight──▶ drained ──▶ closed (exit 0)
  *                             └────────second signal, or DRAIN_TIMEOUT_MS────────▶ cut (exit 1)
  *
  * - announcing: not ready, serving as before, while load balancers take notice.
  * - closing:    replies say `Connection: close`, no new connection, what is in flight is waited for.
+ * - drained:    whoever waits for just that is told.
  * - closed:     resources are closed in the reverse order of their opening.
  */
-export type ShutdownPhase = 'serving' | 'announcing' | 'closing' | 'closed' | 'cut'
+export type ShutdownPhase = 'serving' | 'announcing' | 'closing' | 'drained' | 'closed' | 'cut'
 
 /** Between the last accept and the closing of idle connections, for requests that were already on their way. */
 const IDLE_GRACE_MS = 250
@@ -40,6 +41,7 @@ export class Shutdown {
   readonly #exit: (code: number) => void
   readonly #clock: Clock
   readonly #announce: (() => void)[] = []
+  readonly #settles: (() => Promise<void>)[] = []
   readonly #servers: DrainedServer[] = []
   readonly #resources: Resource[] = []
   #phase: ShutdownPhase = 'serving'
@@ -63,6 +65,11 @@ export class Shutdown {
   /** Runs when draining begins; this is where health turns unready. */
   onAnnounce(listener: () => void): void {
     this.#announce.push(listener)
+  }
+
+  /** `settle` is waited for once nothing is in flight, before any resource is closed. It must not reject. */
+  onDrained(settle: () => Promise<void>): void {
+    this.#settles.push(settle)
   }
 
   /** A server whose traffic is drained. */
@@ -89,7 +96,7 @@ export class Shutdown {
   async begin(reason: string): Promise<void> {
     if (this.#phase !== 'serving') return
     const startedAtMs = this.#clock.monotonicMs()
-    const atStart = this.#inFlight()
+    const atStart = this.inFlight()
     this.#phase = 'announcing'
     this.#log.info(
       { reason, inFlight: atStart, drainDelayMs: this.#settings.DRAIN_DELAY_MS },
@@ -105,13 +112,16 @@ export class Shutdown {
       drain.closeAfterReplies()
       drain.stopAccepting()
     }
-    this.#log.info({ inFlight: this.#inFlight() }, 'draining: no new connections')
+    this.#log.info({ inFlight: this.inFlight() }, 'draining: no new connections')
     await delay(IDLE_GRACE_MS)
     while (!this.#isOver()) {
       for (const { drain } of this.#servers) drain.closeIdle()
       if (this.#isIdle()) break
       await delay(POLL_MS)
     }
+    if (this.#isOver()) return
+    this.#phase = 'drained'
+    await Promise.all(this.#settles.map((settle) => settle()))
     if (this.#isOver()) return
     const failures = await this.#closeResources()
     if (this.#isOver()) return
@@ -128,7 +138,7 @@ export class Shutdown {
   force(reason: string): void {
     if (this.#isOver()) return
     this.#phase = 'cut'
-    const cut = this.#inFlight()
+    const cut = this.inFlight()
     this.#log.error({ reason, cut }, 'drain forced: what was in flight is cut')
     for (const { drain } of this.#servers) drain.cut()
     this.#exit(1)
@@ -139,11 +149,11 @@ export class Shutdown {
   }
 
   #isIdle(): boolean {
-    const { requests, upgrades } = this.#inFlight()
+    const { requests, upgrades } = this.inFlight()
     return requests === 0 && upgrades === 0
   }
 
-  #inFlight(): InFlight {
+  inFlight(): InFlight {
     const each = this.#servers.map(({ drain }) => drain.inFlight())
     return {
       requests: each.reduce((sum, work) => sum + work.requests, 0),

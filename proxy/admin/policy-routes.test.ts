@@ -6,10 +6,9 @@ import { eventually } from '#shared/testing/eventually.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { sendSteadily } from '#shared/testing/steady-requests.ts'
 import { freePort } from '../../deploy/local/ports.ts'
+import { ADMIN_TOKEN, type AdminAnswer, type AdminRequest, askAdmin } from '../testing/ask-admin.ts'
 import { type ProxyProcess, spawnProxy, startProxyProcess } from '../testing/proxy-process.ts'
 import { startRawUpstream, type TestUpstream } from '../testing/start-upstream.ts'
-
-const TOKEN = 'a-token-for-the-test'
 
 const proxies: ProxyProcess[] = []
 const closing: (() => unknown)[] = []
@@ -31,35 +30,13 @@ const startApp = async (): Promise<TestUpstream> => {
 }
 
 const startProxy = async (environment: Record<string, string> = {}, appUrl?: string): Promise<ProxyProcess> => {
-  const proxy = await startProxyProcess(appUrl ?? (await startApp()).url, { ADMIN_TOKEN: TOKEN, ...environment })
+  const proxy = await startProxyProcess(appUrl ?? (await startApp()).url, { ADMIN_TOKEN, ...environment })
   proxies.push(proxy)
   return proxy
 }
 
-interface Answer {
-  readonly status: number
-  readonly etag: string | null
-  // biome-ignore lint/suspicious/noExplicitAny: what it is, is what the test looks at
-  readonly body: any
-}
-
-const ask = async (
-  { admin }: ProxyProcess,
-  method: string,
-  path: string,
-  { body, headers = {} }: { body?: unknown; headers?: Record<string, string> } = {},
-): Promise<Answer> => {
-  const reply = await fetch(`${admin}${path}`, {
-    method,
-    headers: {
-      Authorization: `Bearer ${TOKEN}`,
-      ...(body !== undefined && { 'Content-Type': typeof body === 'string' ? 'application/yaml' : 'application/json' }),
-      ...headers,
-    },
-    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-  })
-  return { status: reply.status, etag: reply.headers.get('etag'), body: await reply.json() }
-}
+const ask = ({ admin }: ProxyProcess, method: string, path: string, request?: AdminRequest): Promise<AdminAnswer> =>
+  askAdmin(admin, method, path, request)
 
 const put = (proxy: ProxyProcess, body: unknown, ifMatch?: string) =>
   ask(proxy, 'PUT', '/api/policy', { body, ...(ifMatch !== undefined && { headers: { 'If-Match': ifMatch } }) })
@@ -86,10 +63,10 @@ describe('the policy of one process', () => {
     expect(body).toMatchObject({ version: 3, policy: { limits: { l: { requests: 5 } } } })
     const history = await ask(proxy, 'GET', '/api/policy/history')
     expect(history.body.versions.map(({ version }: { version: number }) => version)).toEqual([3, 2, 1, 0])
-    expect(history.body.versions[1]).toMatchObject({ author: 'admin', document: limit(6) })
+    expect(history.body.versions[1]).toMatchObject({ author: 'ADMIN_TOKEN', document: limit(6) })
     expect((await ask(proxy, 'GET', '/api/status')).body.policy).toEqual({ version: 3 })
     const audit = await proxy.child.line(({ msg }) => msg === 'policy rolled back')
-    expect(audit).toMatchObject({ audit: 'policy rolled back', author: 'admin', policyVersion: 3 })
+    expect(audit).toMatchObject({ audit: 'policy rolled back', author: 'ADMIN_TOKEN', policyVersion: 3 })
   })
 
   it('is not changed by who does not say from which version, or from an old one', async () => {
@@ -147,7 +124,7 @@ describe('the policy of one process', () => {
 
   it('is for who has the token, and no page of another origin', async () => {
     const proxy = await startProxy()
-    expect(await ask(proxy, 'GET', '/api/policy', { headers: { Authorization: 'Bearer wrong' } })).toMatchObject({
+    expect(await ask(proxy, 'GET', '/api/policy', { token: 'wrong' })).toMatchObject({
       status: 401,
     })
     expect(
@@ -187,7 +164,7 @@ describe('the policy of a fleet', () => {
 
   const startWorkers = async (environment: Record<string, string> = {}): Promise<ProxyProcess> => {
     const child = spawnProxy({
-      ...{ UPSTREAM_URL: (await startApp()).url, WORKERS: '2', ADMIN_TOKEN: TOKEN, DRAIN_DELAY_MS: '0' },
+      ...{ UPSTREAM_URL: (await startApp()).url, WORKERS: '2', ADMIN_TOKEN, DRAIN_DELAY_MS: '0' },
       ...{ HOST: '127.0.0.1', PORT: String(await freePort()), ADMIN_HOST: '127.0.0.1', ADMIN_PORT: '0' },
       ...environment,
     })

@@ -1,14 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { DocumentProblem } from '#shared/document-problem.ts'
 import type { Logger } from '#shared/log.ts'
-import type { PolicyProblem } from '../state/policy/checks.ts'
 import { masked } from '../state/policy/differences.ts'
-import type { PolicyChange, PolicyStore } from '../state/policy/policy-store.ts'
+import type { PolicyState } from '../state/policy/open.ts'
+import type { PolicyChange } from '../state/policy/policy-store.ts'
+import { audit } from './audit.ts'
 import { refuse } from './refuse.ts'
 
 const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml']
-
-/** What the audit log and the history call who holds the only token that there is. */
-const AUTHOR = 'admin'
 
 /**
  * The policy:
@@ -19,17 +19,17 @@ const AUTHOR = 'admin'
  *     GET  /api/policy/history    who changed what when, newest first
  *     POST /api/policy/rollback   {"to": version}; If-Match as above
  */
-export const policyRoutes = (admin: FastifyInstance, policies: PolicyStore, log: Logger): void => {
+export const policyRoutes = (admin: FastifyInstance, { policies, watch }: PolicyState, log: Logger): void => {
   admin.addContentTypeParser(YAML_TYPES, { parseAs: 'string' }, async (_request: FastifyRequest, text: string) => {
     // Loaded for the first of them only: it would be memory that nobody uses.
-    const { parsePolicyText } = await import('../state/policy/yaml.ts')
-    const parsed = parsePolicyText(text)
+    const { parseYaml } = await import('#shared/yaml.ts')
+    const parsed = parseYaml(text)
     if (parsed.kind === 'parsed') return parsed.document
     const told = parsed.problems.map(({ path, message }) => `${path}: ${message}`).join('; ')
     throw Object.assign(new Error(`The body is not YAML: ${told}`), { statusCode: 400 })
   })
 
-  admin.get('/api/policy', (_request, reply) => {
+  admin.get('/api/policy', { schema: { operationId: 'getPolicy' }, config: { role: 'read' } }, (_request, reply) => {
     const { version, policy } = policies.active
     return reply.header('ETag', etag(version)).send({
       version,
@@ -38,45 +38,60 @@ export const policyRoutes = (admin: FastifyInstance, policies: PolicyStore, log:
     })
   })
 
-  admin.post('/api/policy/validate', (request, reply) => {
-    const change = policies.try(request.body)
-    return change.kind === 'invalid'
-      ? refuseInvalid(reply, change.problems)
-      : reply.send({ isValid: true, differences: change.differences })
-  })
+  admin.post(
+    '/api/policy/validate',
+    { schema: { operationId: 'validatePolicy' }, config: { role: 'read' } },
+    (request, reply) => {
+      const change = policies.try(request.body)
+      return change.kind === 'invalid'
+        ? refuseInvalid(reply, change.problems)
+        : reply.send({ isValid: true, differences: change.differences })
+    },
+  )
 
-  admin.put('/api/policy', async (request, reply) => {
-    const expected = expectedVersion(request, reply)
-    if (expected === undefined) return reply
-    const change = await policies.apply(expected, request.body, AUTHOR)
-    return answer(request, reply, 'policy applied', change)
-  })
+  admin.put<{ Querystring: { probation?: 'none' } }>(
+    '/api/policy',
+    { schema: { operationId: 'applyPolicy', querystring: applyQuery }, config: { role: 'operate' } },
+    async (request, reply) => {
+      const expected = expectedVersion(request, reply)
+      if (expected === undefined) return reply
+      const { probation } = request.query
+      const change = await policies.apply(expected, request.body, {
+        author: request.caller.name,
+        ...(probation === undefined && { badShareBefore: watch.badShareNow }),
+      })
+      return answer(request, reply, 'policy applied', change)
+    },
+  )
 
-  admin.get('/api/policy/history', async (_request, reply) => {
-    const versions = await policies.history()
-    return reply.send({ versions: versions.map((one) => ({ ...one, document: masked(one.document) })) })
-  })
+  admin.get(
+    '/api/policy/history',
+    { schema: { operationId: 'getPolicyHistory' }, config: { role: 'read' } },
+    async (_request, reply) => {
+      const versions = await policies.history()
+      return reply.send({ versions: versions.map((one) => ({ ...one, document: masked(one.document) })) })
+    },
+  )
 
-  admin.post('/api/policy/rollback', async (request, reply) => {
-    const expected = expectedVersion(request, reply)
-    if (expected === undefined) return reply
-    const { to } = (request.body ?? {}) as { to?: unknown }
-    if (typeof to !== 'number' || !Number.isSafeInteger(to) || to < 0) {
-      return refuse(reply, 422, 'Unprocessable Content', 'Name the version to go back to, as in {"to": 3}.')
-    }
-    return answer(request, reply, 'policy rolled back', await policies.rollBack(expected, to, AUTHOR))
-  })
+  admin.post(
+    '/api/policy/rollback',
+    { schema: { operationId: 'rollBackPolicy' }, config: { role: 'operate' } },
+    async (request, reply) => {
+      const expected = expectedVersion(request, reply)
+      if (expected === undefined) return reply
+      const { to } = (request.body ?? {}) as { to?: unknown }
+      if (typeof to !== 'number' || !Number.isSafeInteger(to) || to < 0) {
+        return refuse(reply, 422, 'Unprocessable Content', 'Name the version to go back to, as in {"to": 3}.')
+      }
+      const change = await policies.rollBack(expected, to, { author: request.caller.name })
+      return answer(request, reply, 'policy rolled back', change)
+    },
+  )
 
   const answer = (request: FastifyRequest, reply: FastifyReply, action: string, change: PolicyChange): FastifyReply => {
     switch (change.kind) {
       case 'applied':
-        log.info(
-          {
-            ...{ audit: action, author: AUTHOR, policyVersion: change.version },
-            ...{ differences: change.differences, correlationId: request.id },
-          },
-          action,
-        )
+        audit(log, request, action, { policyVersion: change.version, differences: change.differences })
         return reply
           .header('ETag', etag(change.version))
           .send({ version: change.version, differences: change.differences })
@@ -98,16 +113,13 @@ export const policyRoutes = (admin: FastifyInstance, policies: PolicyStore, log:
           'There is no such version; GET /api/policy/history lists those that are kept.',
         )
       case 'unavailable':
-        reply.header('Retry-After', '10')
-        return refuse(
-          reply,
-          503,
-          'Service Unavailable',
-          'Redis cannot be asked at the moment, so that the fleet cannot agree on a change. Read the policy before you send it again: it may have been accepted.',
-        )
+        return refuseUnavailable(reply, 'Read the policy before you send it again: it may have been accepted.')
     }
   }
 }
+
+/** A new policy is on probation unless its author says otherwise. */
+const applyQuery = z.strictObject({ probation: z.literal('none', 'expected probation=none').optional() })
 
 const etag = (version: number): string => `"${version}"`
 
@@ -124,5 +136,13 @@ const expectedVersion = (request: FastifyRequest, reply: FastifyReply): number |
   return undefined
 }
 
-const refuseInvalid = (reply: FastifyReply, problems: readonly PolicyProblem[]): FastifyReply =>
+export const refuseInvalid = (reply: FastifyReply, problems: readonly DocumentProblem[]): FastifyReply =>
   refuse(reply, 422, 'Unprocessable Content', 'The policy has problems; nothing has changed.', { problems })
+
+export const refuseUnavailable = (reply: FastifyReply, advice: string): FastifyReply =>
+  refuse(
+    reply.header('Retry-After', '10'),
+    503,
+    'Service Unavailable',
+    `Redis cannot be asked at the moment, so that the fleet cannot agree on a change. ${advice}`,
+  )

@@ -7,7 +7,7 @@ import type { Exchange } from '../exchange.ts'
 import { rescue } from '../layers/rescue.ts'
 import { TrafficCounts } from '../layers/traffic.ts'
 import { ProxyServer } from '../server.ts'
-import { defaultPolicies } from '../testing/start-proxy.ts'
+import { defaultPolicies } from '../testing/unshared-state.ts'
 import type { BodyTaker } from './connection.ts'
 
 const LIMITS = {

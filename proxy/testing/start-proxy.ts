@@ -2,12 +2,10 @@ import { Writable } from 'node:stream'
 import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { buildProxy, type ProxyParts } from '../build.ts'
+import { buildProxy, type ProxyParts, type SharedState } from '../build.ts'
 import { proxySettings } from '../settings.ts'
-import { type CompiledPolicy, compilePolicy } from '../state/policy/compile.ts'
-import { defaultPolicy } from '../state/policy/read.ts'
-
-export const defaultPolicies = { active: compilePolicy(0, defaultPolicy()) }
+import type { CompiledPolicy } from '../state/policy/compile.ts'
+import { defaultPolicies, unsharedState } from './unshared-state.ts'
 
 /** A line that the proxy logged. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string }
@@ -28,6 +26,7 @@ export const startProxy = async (
   upstreamUrl: string,
   environment: Readonly<Record<string, string>> = {},
   policies: { readonly active: CompiledPolicy } = defaultPolicies,
+  outside: Partial<SharedState> = {},
 ): Promise<TestProxy> => {
   const settings = proxySettings({
     UPSTREAM_URL: upstreamUrl,
@@ -45,8 +44,9 @@ export const startProxy = async (
   })
   const instance = instanceIdentity('proxy', '0.0.0-test')
   const proxy = buildProxy(settings, instance, createLogger(settings, instance, written), {
-    redis: undefined,
+    ...unsharedState(),
     policies,
+    ...outside,
   })
   await proxy.server.port.open(settings.HOST, 0)
   const { port } = proxy.server.port.address

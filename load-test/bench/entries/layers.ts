@@ -4,18 +4,22 @@ import { createLogger } from '#shared/log.ts'
 import { version } from '#shared/version.ts'
 import { buildProxy } from '../../../proxy/build.ts'
 import { proxySettings } from '../../../proxy/settings.ts'
-import { compilePolicy } from '../../../proxy/state/policy/compile.ts'
-import { defaultPolicy } from '../../../proxy/state/policy/read.ts'
+import { unsharedState } from '../../../proxy/testing/unshared-state.ts'
 import { LAYERS_LINE } from '../layer-variants.ts'
 
 const leftOut = (process.env.BENCH_LAYERS_LEFT_OUT ?? '').split(',')
 const settings = proxySettings(process.env)
 const instance = instanceIdentity('proxy', version)
-const shared = { redis: undefined, policies: { active: compilePolicy(0, defaultPolicy()) } }
-const { health, server } = buildProxy(settings, instance, createLogger(settings, instance), shared, (layers) => {
-  process.stdout.write(`${LAYERS_LINE}${JSON.stringify(layers)}\n`)
-  return layers.filter(({ name }) => !leftOut.includes(name))
-})
+const { health, server } = buildProxy(
+  settings,
+  instance,
+  createLogger(settings, instance),
+  unsharedState(),
+  (layers) => {
+    process.stdout.write(`${LAYERS_LINE}${JSON.stringify(layers)}\n`)
+    return layers.filter(({ name }) => !leftOut.includes(name))
+  },
+)
 health.start()
 await server.port.open(settings.HOST, settings.PORT)
 health.markServing()

@@ -1,20 +1,14 @@
+import type { DocumentProblem } from '#shared/document-problem.ts'
 import type { Policy } from './schema.ts'
 
-/** What is wrong with a policy, where, and what to do about it. */
-export interface PolicyProblem {
-  /** As in `routes.listings.cache.maxAgeSeconds`. */
-  readonly path: string
-  readonly message: string
-}
-
-type Check = (policy: Policy) => PolicyProblem[]
+type Check = (policy: Policy) => DocumentProblem[]
 
 /** What no part of a policy can tell by itself: all that is wrong between its parts. */
-export const crossProblems = (policy: Policy): PolicyProblem[] => CHECKS.flatMap((check) => check(policy))
+export const crossProblems = (policy: Policy): DocumentProblem[] => CHECKS.flatMap((check) => check(policy))
 
 const unknownNames: Check = ({ routes, operations, limits, slo }) =>
   Object.entries(routes).flatMap(([name, route]) => {
-    const problems: PolicyProblem[] = []
+    const problems: DocumentProblem[] = []
     const expectOne = (field: string, used: string, defined: Readonly<Record<string, unknown>>, where: string) => {
       if (Object.hasOwn(defined, used)) return
       const known = Object.keys(defined).join(', ') || 'none'
@@ -58,7 +52,7 @@ const shared = (some: readonly string[] | undefined, others: readonly string[] |
 
 const impossibleCaching: Check = ({ routes }) =>
   Object.entries(routes).flatMap(([name, { cache, stale }]) => {
-    const problems: PolicyProblem[] = []
+    const problems: DocumentProblem[] = []
     const at = (field: string, message: string) => problems.push({ path: `routes.${name}.${field}`, message })
     const isPublic = cache.visibility === 'public'
     if (stale !== undefined && !isPublic) {
@@ -129,7 +123,7 @@ const incompleteChallenge: Check = ({ challenge }) =>
 const impossibleAlerts: Check = ({ alerts, slo }) =>
   alerts.burnRates.flatMap((rate, index) => {
     const path = `alerts.burnRates.${index}`
-    const problems: PolicyProblem[] = []
+    const problems: DocumentProblem[] = []
     if (rate.shortSeconds >= rate.longSeconds) {
       problems.push({
         path: `${path}.shortSeconds`,

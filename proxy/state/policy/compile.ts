@@ -1,23 +1,90 @@
+import type { Rate } from '../limits/gcra.ts'
+import { policyMember } from '../limits/rate-limit-fields.ts'
 import { RouteTable } from './route-table.ts'
 import type { Policy } from './schema.ts'
+
+/** Whose requests are counted together. */
+export type LimitKey =
+  | { readonly by: 'client-address' | 'jwt-subject' | 'route' }
+  | { readonly by: 'header'; readonly lowerName: string }
+  | { readonly by: 'cookie'; readonly name: string }
+
+/** A rate limit as requests are held against it. */
+export interface CompiledLimit {
+  readonly name: string
+  readonly key: LimitKey
+  /** What its keys are, in words: those of another kind mean nothing to it. */
+  readonly keyKind: string
+  /** Of the whole fleet. */
+  readonly rate: Rate
+  readonly keysLimit: number
+  readonly announce: boolean
+  /** What the log says of a refusal: never whose key it was, which may be a secret. */
+  readonly reason: string
+}
 
 /** A route as layers look at it. */
 export interface CompiledRoute {
   readonly name: string
   readonly policy: Policy['routes'][string]
+  /** All apply. */
+  readonly limits: readonly CompiledLimit[]
+  /** `RateLimit-Policy` on its replies; empty where no limit is announced. */
+  readonly rateLimitPolicy: string
 }
 
 /** A policy made ready for requests; it never changes: another one takes its place. */
 export interface CompiledPolicy {
   readonly version: number
   readonly policy: Policy
+  readonly limits: ReadonlyMap<string, CompiledLimit>
   readonly routes: RouteTable<CompiledRoute>
 }
 
-export const compilePolicy = (version: number, policy: Policy): CompiledPolicy => ({
-  version,
-  policy,
-  routes: new RouteTable(
-    Object.entries(policy.routes).map(([name, route]) => [route.match, { name, policy: route }] as const),
-  ),
-})
+export const compilePolicy = (version: number, policy: Policy): CompiledPolicy => {
+  const limits = new Map(Object.entries(policy.limits).map(([name, limit]) => [name, compileLimit(name, limit)]))
+  return {
+    version,
+    policy,
+    limits,
+    routes: new RouteTable(
+      Object.entries(policy.routes).map(
+        ([name, route]) => [route.match, compileRoute(name, route, policy, limits)] as const,
+      ),
+    ),
+  }
+}
+
+const compileRoute = (
+  name: string,
+  route: Policy['routes'][string],
+  policy: Policy,
+  limits: ReadonlyMap<string, CompiledLimit>,
+): CompiledRoute => {
+  const names = [...new Set(route.limits)]
+  return {
+    name,
+    policy: route,
+    limits: names.map((limit) => limits.get(limit) as CompiledLimit), // checks.ts has seen that each is there
+    rateLimitPolicy: names
+      .map((limit) => ({ limit, ...(policy.limits[limit] as Policy['limits'][string]) }))
+      .filter(({ announce }) => announce)
+      .map(({ limit, requests, perSeconds }) => policyMember(limit, requests, perSeconds))
+      .join(', '),
+  }
+}
+
+const compileLimit = (name: string, limit: Policy['limits'][string]): CompiledLimit => {
+  const { requests, perSeconds, burst = requests, keysLimit, announce } = limit
+  const emissionMs = (perSeconds * 1_000) / requests
+  const keyKind = 'name' in limit.key ? `${limit.key.by} ${limit.key.name}` : limit.key.by
+  return {
+    name,
+    key: limit.key.by === 'header' ? { by: 'header', lowerName: limit.key.name.toLowerCase() } : limit.key,
+    keyKind,
+    rate: { emissionMs, capacityMs: burst * emissionMs },
+    keysLimit,
+    announce,
+    reason: `limit "${name}" by ${keyKind}`,
+  }
+}

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 /** One key that two policies do not agree on; undefined where one of them has none. */
 export interface Difference {
   readonly path: string
@@ -7,7 +9,7 @@ export interface Difference {
 
 /** Who has the URL of a webhook may post there. */
 const SECRET = /^alerts\.webhooks\.\d+\.url$/
-const MASKED = '[masked]'
+const MASK = /^\[masked ([0-9a-f]{8})\]$/
 
 /** What differs, key by key; secrets are masked. */
 export const differences = (from: unknown, to: unknown): Difference[] => {
@@ -25,7 +27,30 @@ export const masked = (document: unknown, path = ''): unknown => {
   return Object.fromEntries(Object.entries(document).map(([key, value]) => [key, masked(value, below(path, key))]))
 }
 
-const shown = (path: string, value: unknown): unknown => (value !== undefined && SECRET.test(path) ? MASKED : value)
+/**
+ * The same with masks taken off, so that who reads a policy can send it back: each stands for the secret of `known` that it
+ * was put on. One that stands for none stays.
+ */
+export const unmasked = (document: unknown, known: unknown): unknown => {
+  const secrets = new Map<string, unknown>()
+  for (const [path, value] of leaves(known)) if (isSecret(path, value)) secrets.set(mark(value), value)
+  const unmask = (value: unknown, path: string): unknown => {
+    if (Array.isArray(value)) return value.map((item, index) => unmask(item, below(path, String(index))))
+    if (typeof value === 'object' && value !== null) {
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unmask(item, below(path, key))]))
+    }
+    const digest = typeof value === 'string' && SECRET.test(path) ? MASK.exec(value)?.[1] : undefined
+    return digest === undefined ? value : (secrets.get(digest) ?? value)
+  }
+  return secrets.size === 0 ? document : unmask(document, '')
+}
+
+const shown = (path: string, value: unknown): unknown => (isSecret(path, value) ? `[masked ${mark(value)}]` : value)
+
+const isSecret = (path: string, value: unknown): value is string => typeof value === 'string' && SECRET.test(path)
+
+/** Tells secrets apart, and tells nothing of them. */
+const mark = (secret: unknown): string => createHash('sha256').update(String(secret)).digest('hex').slice(0, 8)
 
 const below = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)
 

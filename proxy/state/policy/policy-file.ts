@@ -23,8 +23,8 @@ export const initialPolicy = async (path: string | undefined): Promise<InitialPo
     throw new ConfigurationError([`POLICY_FILE: ${(error as Error).message}: name a file that this user may read`])
   }
   // Loaded where there is a file only: it would be memory that nobody uses.
-  const { parsePolicyText } = await import('./yaml.ts')
-  const parsed = parsePolicyText(text)
+  const { parseYaml } = await import('#shared/yaml.ts')
+  const parsed = parseYaml(text)
   const reading = parsed.kind === 'bad' ? parsed : readPolicy(parsed.document)
   if (reading.kind === 'bad') {
     throw new ConfigurationError(

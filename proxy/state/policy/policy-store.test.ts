@@ -42,7 +42,7 @@ describe.each([
   it('a change is in force at once, with what it changes', async () => {
     const store = await startStore(isShared)
     expect(store.active.version).toBe(0)
-    const change = await store.apply(0, withLimit(5), 'ada')
+    const change = await store.apply(0, withLimit(5), { author: 'ada' })
     expect(change).toMatchObject({ kind: 'applied', version: 1 })
     expect(change.kind === 'applied' && change.differences).toContainEqual({
       path: 'limits.l.requests',
@@ -56,7 +56,9 @@ describe.each([
   it('a document with a problem changes nothing', async () => {
     const store = await startStore(isShared)
     const before = store.active
-    expect(await store.apply(0, { limits: { l: { requests: 0, perSeconds: 1 } }, more: 1 }, 'ada')).toMatchObject({
+    expect(
+      await store.apply(0, { limits: { l: { requests: 0, perSeconds: 1 } }, more: 1 }, { author: 'ada' }),
+    ).toMatchObject({
       kind: 'invalid',
       problems: [{ path: 'limits.l.requests' }, { path: 'more' }],
     })
@@ -66,20 +68,20 @@ describe.each([
 
   it('one who has not seen the newest version is refused', async () => {
     const store = await startStore(isShared)
-    await store.apply(0, withLimit(1), 'ada')
-    expect(await store.apply(0, withLimit(2), 'bob')).toEqual({ kind: 'conflict', version: 1 })
+    await store.apply(0, withLimit(1), { author: 'ada' })
+    expect(await store.apply(0, withLimit(2), { author: 'bob' })).toEqual({ kind: 'conflict', version: 1 })
     expect(limitOf(store)).toBe(1)
   })
 
   it('an earlier version is in force again, as a new one, and all are kept', async () => {
     const store = await startStore(isShared)
-    await store.apply(0, withLimit(1), 'ada')
-    await store.apply(1, withLimit(2), 'bob')
-    expect(await store.rollBack(2, 1, 'eve')).toMatchObject({ kind: 'applied', version: 3 })
+    await store.apply(0, withLimit(1), { author: 'ada' })
+    await store.apply(1, withLimit(2), { author: 'bob' })
+    expect(await store.rollBack(2, 1, { author: 'eve' })).toMatchObject({ kind: 'applied', version: 3 })
     expect(limitOf(store)).toBe(1)
-    expect(await store.rollBack(3, 0, 'eve')).toMatchObject({ kind: 'applied', version: 4 })
+    expect(await store.rollBack(3, 0, { author: 'eve' })).toMatchObject({ kind: 'applied', version: 4 })
     expect(limitOf(store)).toBeUndefined()
-    expect(await store.rollBack(4, 9, 'eve')).toEqual({ kind: 'unknown' })
+    expect(await store.rollBack(4, 9, { author: 'eve' })).toEqual({ kind: 'unknown' })
     const history = await store.history()
     expect(history.map(({ version, author }) => [version, author])).toEqual([
       [4, 'eve'],
@@ -92,15 +94,15 @@ describe.each([
 
   it('a policy that is written back is no change', async () => {
     const store = await startStore(isShared)
-    await store.apply(0, withLimit(7), 'ada')
-    const change = await store.apply(1, JSON.parse(JSON.stringify(store.active.policy)), 'ada')
+    await store.apply(0, withLimit(7), { author: 'ada' })
+    const change = await store.apply(1, JSON.parse(JSON.stringify(store.active.policy)), { author: 'ada' })
     expect(change).toMatchObject({ kind: 'applied', version: 2, differences: [] })
   })
 })
 
 it('all instances have a change, and those who come later', async () => {
   const stores = await Promise.all([startStore(), startStore(), startStore()])
-  await stores[0]?.apply(0, withLimit(5), 'ada')
+  await stores[0]?.apply(0, withLimit(5), { author: 'ada' })
   await eventually('all have it', () => stores.every((store) => limitOf(store) === 5))
   expect(limitOf(await startStore())).toBe(5)
 })
@@ -113,7 +115,7 @@ it('writers at once lose nothing', async () => {
       const change = await store.apply(
         store.active.version,
         { limits: { ...limits, [name]: { requests: 1, perSeconds: 1 } } },
-        name,
+        { author: name },
       )
       if (change.kind === 'applied') return change.version
       if (change.kind === 'conflict')
@@ -130,7 +132,7 @@ it('writers at once lose nothing', async () => {
 
 it('a version that this release cannot use is refused, told of, and got over', async () => {
   const store = await startStore()
-  await store.apply(0, withLimit(5), 'ada')
+  await store.apply(0, withLimit(5), { author: 'ada' })
   const key = `sidegate:policy${service}:document:{policy}`
   const body = JSON.stringify({ document: { newKey: 1 }, author: 'later', at: 'x' })
   await redis.command(
@@ -143,16 +145,16 @@ it('a version that this release cannot use is refused, told of, and got over', a
     { path: 'newKey', message: expect.stringContaining('not part of a policy') },
   ])
   expect(store.active.version).toBe(1)
-  expect(await store.apply(2, withLimit(6), 'ada')).toMatchObject({ kind: 'applied', version: 3 })
+  expect(await store.apply(2, withLimit(6), { author: 'ada' })).toMatchObject({ kind: 'applied', version: 3 })
   expect(store.refused).toBeUndefined()
   expect(limitOf(store)).toBe(6)
 })
 
 it('without the Redis that is configured it goes on, and says that nothing can be changed', async () => {
   const store = await startStore()
-  await store.apply(0, withLimit(5), 'ada')
+  await store.apply(0, withLimit(5), { author: 'ada' })
   await redis.kill()
-  expect(await store.apply(1, withLimit(6), 'ada')).toEqual({ kind: 'unavailable' })
+  expect(await store.apply(1, withLimit(6), { author: 'ada' })).toEqual({ kind: 'unavailable' })
   expect(limitOf(store)).toBe(5)
   expect(await store.history()).toHaveLength(2)
   await redis.start()

@@ -1,30 +1,30 @@
 import { type Clock, systemClock } from '#shared/clock.ts'
+import type { DocumentProblem } from '#shared/document-problem.ts'
 import type { Logger } from '#shared/log.ts'
 import { LocalDocument } from '#shared/redis/local-document.ts'
 import { SharedDocument, type Version } from '#shared/redis/shared-document.ts'
 import type { RedisGuard } from '#shared/redis.ts'
-import type { PolicyProblem } from './checks.ts'
 import { type CompiledPolicy, compilePolicy } from './compile.ts'
-import { type Difference, differences } from './differences.ts'
+import { type Difference, differences, unmasked } from './differences.ts'
+import { type PolicyVersion, type Probation, parseVersion, versionBody } from './policy-version.ts'
 import { readPolicy } from './read.ts'
 import type { Policy } from './schema.ts'
 
 /** Kept for looking back, and for going back. */
 const HISTORY_LIMIT = 50
 
-/** A version with who made it. */
-export interface PolicyVersion {
-  readonly version: number
-  /** As its author wrote it, without the defaults. */
-  readonly document: unknown
+/** Who changes it, and why. */
+export interface PolicyAuthor {
   readonly author: string
-  readonly at: string
+  readonly reason?: string
+  /** How requests do now, for the new version to be measured by; undefined for one that is not on probation. */
+  readonly badShareBefore?: number
 }
 
 /** What became of a change. */
 export type PolicyChange =
   | { readonly kind: 'applied'; readonly version: number; readonly differences: readonly Difference[] }
-  | { readonly kind: 'invalid'; readonly problems: readonly PolicyProblem[] }
+  | { readonly kind: 'invalid'; readonly problems: readonly DocumentProblem[] }
   /** Somebody else was first: `version` is theirs. */
   | { readonly kind: 'conflict'; readonly version: number }
   /** Redis cannot be asked at the moment, or is being filled again after a loss. */
@@ -35,7 +35,7 @@ export type PolicyChange =
 /** A version that this instance cannot use, e.g. since it is of a later release; it goes on with the one that it has. */
 export interface RefusedVersion {
   readonly version: number
-  readonly problems: readonly PolicyProblem[]
+  readonly problems: readonly DocumentProblem[]
 }
 
 /**
@@ -51,6 +51,7 @@ export class PolicyStore {
   readonly #document: SharedDocument | LocalDocument
   readonly #initial: PolicyVersion
   #active: CompiledPolicy
+  #probation: Probation | undefined
   #refused: RefusedVersion | undefined
 
   /** @param initial what was read at the start, and the document that it was read from */
@@ -76,6 +77,12 @@ export class PolicyStore {
     return this.#active
   }
 
+  /** How the active version is watched; undefined where it is not, or not any more. */
+  get probation(): Probation | undefined {
+    const isOver = this.#probation !== undefined && Date.parse(this.#probation.until) <= this.#clock.wallMs()
+    return isOver ? undefined : this.#probation
+  }
+
   /** The newest version, where this instance cannot use it. */
   get refused(): RefusedVersion | undefined {
     return this.#refused
@@ -97,7 +104,7 @@ export class PolicyStore {
 
   /** What a change would do, without doing it. */
   try(document: unknown): Extract<PolicyChange, { kind: 'applied' | 'invalid' }> {
-    const reading = readPolicy(document)
+    const reading = readPolicy(this.unmasked(document))
     if (reading.kind === 'bad') return { kind: 'invalid', problems: reading.problems }
     return {
       kind: 'applied',
@@ -110,10 +117,12 @@ export class PolicyStore {
    * Puts another policy in force, here at once and in the fleet within a second, if `expected` is still the newest version.
    * A document with a problem changes nothing.
    */
-  async apply(expected: number, document: unknown, author: string): Promise<PolicyChange> {
+  async apply(expected: number, masked: unknown, { badShareBefore, ...by }: PolicyAuthor): Promise<PolicyChange> {
+    const document = this.unmasked(masked)
     const tried = this.try(document)
     if (tried.kind === 'invalid') return tried
-    const body = JSON.stringify({ document, author, at: this.#now() })
+    const probation = badShareBefore === undefined ? undefined : this.#probationFrom(expected, document, badShareBefore)
+    const body = versionBody({ document, ...by, at: this.#now(), ...(probation !== undefined && { probation }) })
     const proposal = await this.#document.propose(expected, body)
     switch (proposal.kind) {
       case 'accepted':
@@ -125,11 +134,11 @@ export class PolicyStore {
     }
   }
 
-  /** Puts the document of an earlier version in force again, as a new version. */
-  async rollBack(expected: number, to: number, author: string): Promise<PolicyChange> {
+  /** Puts the document of an earlier version in force again, as a new version, which is not on probation. */
+  async rollBack(expected: number, to: number, by: Omit<PolicyAuthor, 'badShareBefore'>): Promise<PolicyChange> {
     const wanted = (await this.history()).find(({ version }) => version === to)
     if (wanted === undefined) return { kind: 'unknown' }
-    return this.apply(expected, wanted.document, author)
+    return this.apply(expected, wanted.document, { reason: `back to version ${to}`, ...by })
   }
 
   /** Newest first; the last is what this instance was started with. */
@@ -155,26 +164,34 @@ export class PolicyStore {
     const before = this.#active
     this.#refused = undefined
     this.#active = compilePolicy(current.version, reading.policy)
+    this.#probation = found?.probation
     this.#log.info(
       {
         policyVersion: current.version,
         author: found?.author,
+        ...(found?.reason !== undefined && { reason: found.reason }),
         differences: differences(before.policy, reading.policy),
       },
       'policy changed',
     )
   }
 
+  /** A change of what is on probation is measured by what was before that. */
+  #probationFrom(expected: number, document: unknown, badShareBefore: number): Probation | undefined {
+    const reading = readPolicy(document)
+    const seconds = reading.kind === 'good' ? reading.policy.probation.seconds : 0
+    if (seconds === 0) return undefined
+    const { base, badShareBefore: before } = this.probation ?? { base: expected, badShareBefore }
+    const until = new Date(this.#clock.wallMs() + seconds * 1_000).toISOString()
+    return { since: this.#now(), until, base, badShareBefore: before }
+  }
+
+  /** With secrets in the place of the masks that this process has put on them. */
+  unmasked(document: unknown): unknown {
+    return unmasked(document, this.#active.policy)
+  }
+
   #now(): string {
     return new Date(this.#clock.wallMs()).toISOString()
-  }
-}
-
-const parseVersion = ({ version, body }: Version): PolicyVersion | undefined => {
-  try {
-    const { document, author, at } = JSON.parse(body) as Omit<PolicyVersion, 'version'>
-    return { version, document, author: String(author), at: String(at) }
-  } catch {
-    return undefined // told of as a refused version
   }
 }

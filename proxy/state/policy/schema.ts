@@ -248,6 +248,16 @@ const alerts = part({
     .describe('Who is told.'),
 })
 
+const probation = part({
+  seconds: seconds({ min: 0, max: 3_600 })
+    .default(300)
+    .describe('How long a policy that has just been applied is watched; 0 is not at all.'),
+  badShare: share()
+    .default(0.1)
+    .describe('It is rolled back when the share of refused and failed replies is greater by so much than before it.'),
+  minimumRequests: count({ min: 1, max: 1_000_000 }).default(200).describe('In the fleet, before it is judged.'),
+})
+
 /** Everything that operators can change while the proxy runs. Nothing in it is required. */
 export const policySchema = z.strictObject({
   trustedProxies: trustedProxies.describe('Who stands in front of Sidegate.'),
@@ -268,6 +278,9 @@ export const policySchema = z.strictObject({
   slo: part({ objectives: z.record(name(), objective).default({}) }).describe('What is promised.'),
   cdn: cdn.describe('The CDN in front.'),
   alerts: alerts.describe('When somebody is told.'),
+  probation: probation.describe(
+    'When this policy, once applied, is taken back by itself. A roll-back is not on probation.',
+  ),
 })
 
 /** What an operator wrote, with all defaults. */

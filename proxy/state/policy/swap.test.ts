@@ -21,7 +21,9 @@ it('while 200 policies, good and bad, are applied, each request obeys one of the
       // Whose only route is called after the version: a half of one and a half of another would show.
       const document =
         i % 2 === 0 ? { routes: { [`v${next}`]: { match: { path: '/listings/:id' } } } } : { surprise: i }
-      expect((await store.apply(store.newestVersion, document, 'test')).kind).toBe(i % 2 === 0 ? 'applied' : 'invalid')
+      expect((await store.apply(store.newestVersion, document, { author: 'test' })).kind).toBe(
+        i % 2 === 0 ? 'applied' : 'invalid',
+      )
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   }

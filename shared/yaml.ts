@@ -1,15 +1,15 @@
 import { LineCounter, parseDocument } from 'yaml'
-import type { PolicyProblem } from './checks.ts'
+import type { DocumentProblem } from './document-problem.ts'
 
 export type ParsedText =
   | { readonly kind: 'parsed'; readonly document: unknown }
-  | { readonly kind: 'bad'; readonly problems: readonly PolicyProblem[] }
+  | { readonly kind: 'bad'; readonly problems: readonly DocumentProblem[] }
 
 /** Aliases of YAML can make a small text a large document. */
 const ALIASES_LIMIT = 100
 
 /** Reads YAML, of which JSON is a part. An empty text is an empty document. */
-export const parsePolicyText = (text: string): ParsedText => {
+export const parseYaml = (text: string): ParsedText => {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false })
   if (document.errors.length > 0) {

@@ -1,0 +1,132 @@
+import type { RouteOptions } from 'fastify'
+import { z } from 'zod'
+import { Health } from '#shared/health.ts'
+import { instanceIdentity } from '#shared/instance.ts'
+import { createLogger } from '#shared/log.ts'
+import { PROBLEM_JSON } from '#shared/problem.ts'
+import { version } from '#shared/version.ts'
+import { openPolicy } from '../state/policy/open.ts'
+import { operations, problemReply } from './replies.ts'
+import { adminServer } from './server.ts'
+
+type JsonObject = Record<string, unknown>
+
+/** The admin port's OpenAPI document: its routes as they are registered, each with what `replies.ts` says of it. */
+export const adminOpenApiDocument = async (): Promise<string> => {
+  const undescribed = new Set(Object.keys(operations))
+  const paths: Record<string, JsonObject> = {}
+  for (const route of await registeredRoutes()) {
+    const { operationId = '' } = route.schema ?? {}
+    undescribed.delete(operationId)
+    const path = route.url.replace(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [String(route.method).toLowerCase()]: describe(operationId, route) }
+  }
+  if (undescribed.size > 0) throw new Error(`replies.ts describes what no route is: ${[...undescribed].join(', ')}`)
+  const document = {
+    openapi: '3.1.0',
+    info: {
+      title: 'Sidegate admin port',
+      version,
+      description: 'For operators, probes and Prometheus. Errors are problem documents (RFC 9457).',
+    },
+    paths,
+    components: {
+      schemas: { Problem: jsonSchema(problemReply) },
+      securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
+    },
+  }
+  return `${JSON.stringify(document, undefined, 2)}\n`
+}
+
+const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
+  const instance = instanceIdentity('proxy', version)
+  const log = createLogger({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }, instance)
+  const policy = await openPolicy(undefined, undefined, instance, log)
+  const routes: RouteOptions[] = []
+  const admin = adminServer(
+    {
+      ...{ instance, log, policy, tokens: { current: [] }, health: new Health(instance, []) },
+      drainable: {
+        begin: () => undefined,
+        phase: 'serving',
+        inFlight: () => ({ requests: 0, upgrades: 0, longestMs: 0 }),
+        onDrained: () => undefined,
+      },
+      metrics: async () => ({ contentType: 'text/plain', text: '' }),
+      status: () => ({}),
+    },
+    (route) => routes.push(route),
+  )
+  await admin.ready()
+  await admin.close()
+  await policy.close()
+  return routes.filter(({ method }) => method !== 'HEAD')
+}
+
+const describe = (operationId: string, { url, schema, config }: RouteOptions): JsonObject => {
+  const operation = operations[operationId]
+  if (operation === undefined) throw new Error(`${url} (${operationId}) is not described in replies.ts`)
+  const { summary, takes, needsIfMatch, replies, problems = {} } = operation
+  const role = config?.role
+  const guarded = role === undefined ? {} : GUARD_PROBLEMS
+  return {
+    operationId,
+    summary,
+    ...(role !== undefined && { description: `Wants a token of the role \`${role}\`.`, security: [{ token: [] }] }),
+    parameters: [...queryParameters(schema?.querystring), ...(needsIfMatch ? [IF_MATCH] : [])],
+    ...(takes !== undefined && { requestBody: { required: true, content: bodyOf(takes) } }),
+    responses: Object.fromEntries([
+      ...Object.entries(replies).map(([status, { description, schema: body, type = 'application/json' }]) => [
+        status,
+        {
+          description,
+          ...(body !== undefined && { content: { [type]: { schema: jsonSchema(body) } } }),
+          ...(body === undefined && type !== 'application/json' && { content: { [type]: {} } }),
+        },
+      ]),
+      ...Object.entries({ ...guarded, ...problems }).map(([status, description]) => [
+        status,
+        { description, content: { [PROBLEM_JSON]: { schema: { $ref: '#/components/schemas/Problem' } } } },
+      ]),
+    ]),
+  }
+}
+
+const GUARD_PROBLEMS = {
+  401: 'No token, or none that is good now; or none is configured, and all of this is off.',
+  403: 'The token’s role does not suffice, or a page of another origin asks.',
+  429: 'Too many wrong tokens from this address.',
+}
+
+const IF_MATCH = {
+  name: 'If-Match',
+  in: 'header',
+  required: true,
+  description: 'The version that the change was made from, as GET /api/policy has it in ETag.',
+  schema: { type: 'string', examples: ['"3"'] },
+}
+
+const bodyOf = (takes: 'policy' | z.ZodType): JsonObject => {
+  if (takes !== 'policy') return { 'application/json': { schema: jsonSchema(takes) } }
+  const schema = { $ref: './policy.schema.json' }
+  return { 'application/json': { schema }, 'application/yaml': { schema } }
+}
+
+const queryParameters = (query: unknown): JsonObject[] => {
+  if (!(query instanceof z.ZodObject)) return []
+  const { properties = {}, required = [] } = z.toJSONSchema(query, { io: 'input' })
+  return Object.entries(properties).map(([name, schema]) => ({
+    ...{ name, in: 'query', required: required.includes(name), schema },
+  }))
+}
+
+/** Members that a later release adds are no breach: the tests alone are strict. */
+const jsonSchema = (schema: z.ZodType): JsonObject => {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, {
+    io: 'input',
+    override: ({ jsonSchema: made }) => {
+      if (made.additionalProperties === false) delete made.additionalProperties
+    },
+  })
+  return rest
+}

@@ -1,0 +1,220 @@
+import { z } from 'zod'
+
+/**
+ * What the admin port answers, as its OpenAPI document tells and its tests hold. It is not loaded by the proxy: what is
+ * sent is made by types.
+ */
+
+const time = () => z.iso.datetime()
+const number = () => z.int().min(0)
+const share = () => z.number().min(0).max(1)
+const text = () => z.string()
+
+export const problemReply = z.strictObject({
+  type: text(),
+  title: text(),
+  status: z.int(),
+  detail: text().describe('What is wrong, and the remedy.'),
+  correlationId: text().describe('By which the log can be searched.'),
+  problems: z
+    .array(z.strictObject({ path: text(), message: text() }))
+    .optional()
+    .describe('All that is wrong with a policy.'),
+})
+
+const problems = z.array(z.strictObject({ path: text(), message: text() }))
+
+const differences = z
+  .array(z.strictObject({ path: text(), from: z.unknown().optional(), to: z.unknown().optional() }))
+  .describe('Key by key, secrets masked. Without `from`, the key is new; without `to`, it is gone.')
+
+const inFlight = z.strictObject({ requests: number(), upgrades: number(), longestMs: number() })
+
+const probation = z.strictObject({
+  since: time(),
+  until: time(),
+  base: number().describe('The version to go back to.'),
+  badShareBefore: share().describe('Of replies that were refused or failed, before it.'),
+})
+
+const rows = <Shape extends z.ZodRawShape>(shape: Shape) => z.array(z.strictObject({ ...shape, count: number() }))
+const routeName = () => text().nullable().describe('null: none matches.')
+
+const shadow = z.strictObject({
+  author: text(),
+  at: time(),
+  problems: problems.optional().describe('Why this instance cannot use the candidate.'),
+  note: text().optional(),
+  requests: number().describe('Held against the candidate.'),
+  sums: z.strictObject({
+    wouldRefuse: number(),
+    wouldAdmit: number(),
+    wouldChange: number(),
+    rerouted: number(),
+    failed: number().describe('At which the candidate itself failed.'),
+  }),
+  wouldRefuse: rows({ route: routeName(), refusal: text() }).describe('Admitted, and refused by the candidate.'),
+  wouldAdmit: rows({ route: routeName(), refusal: text() }).describe('Refused, and admitted by the candidate.'),
+  wouldChange: rows({ route: routeName(), header: text() }).describe(
+    'Replies with another header than the candidate’s.',
+  ),
+  rerouted: rows({ from: routeName(), to: routeName() }),
+})
+
+const processStatus = {
+  startedAt: time(),
+  lifecycle: z.enum(['starting', 'serving', 'draining']),
+  inFlight,
+  redis: z.looseObject({ mode: text() }),
+  fleetSize: number().describe('Living instances, this one included.'),
+  policy: z.strictObject({
+    version: number(),
+    refused: z.strictObject({ version: number(), problems }).optional(),
+    probation: z.strictObject({ ...probation.shape, requests: number(), badShare: share() }).optional(),
+  }),
+}
+
+const who = {
+  instance: text(),
+  version: text(),
+  token: z.strictObject({ name: text(), role: z.enum(['read', 'operate']) }).describe('Who asks.'),
+  shadow: shadow.optional(),
+}
+
+const status = z.union([
+  z.strictObject({ ...who, ...processStatus }),
+  z.strictObject({
+    ...who,
+    startedAt: time(),
+    restarts: number(),
+    workers: z.array(z.strictObject({ instance: text(), reportAgeMs: number(), ...processStatus })),
+  }),
+])
+
+const health = z.looseObject({ status: z.enum(['ok', 'degraded', 'unavailable']) })
+const drain = z.strictObject({ phase: text(), inFlight })
+const applied = z.strictObject({ version: number(), differences })
+const version = z.strictObject({
+  version: number(),
+  document: z.unknown().describe('As its author wrote it, secrets masked.'),
+  author: text(),
+  at: time(),
+  reason: text().optional(),
+  probation: probation.optional(),
+})
+
+interface OkReply {
+  readonly description: string
+  readonly schema?: z.ZodType
+  readonly type?: string
+}
+
+/** One operation: its summary, its good replies, and the statuses of its problems with their reasons. */
+interface Operation {
+  readonly summary: string
+  readonly takes?: 'policy' | z.ZodType
+  readonly needsIfMatch?: true
+  readonly replies: Readonly<Record<number, OkReply>>
+  readonly problems?: Readonly<Record<number, string>>
+}
+
+const INVALID = 'The policy has problems: all of them, by path.'
+const UNPARSED = 'The body is neither JSON nor YAML.'
+const UNAVAILABLE = 'Redis cannot be asked, so that the fleet cannot agree.'
+const changes = {
+  412: 'Somebody else was first; ETag is the newest version.',
+  428: 'If-Match is missing.',
+  503: UNAVAILABLE,
+}
+
+export const operations: Readonly<Record<string, Operation>> = {
+  getLiveness: {
+    summary: 'Whether the process runs',
+    replies: { 200: { description: 'It does.', schema: z.looseObject({ status: text() }) } },
+  },
+  getReadiness: {
+    summary: 'Whether it takes traffic',
+    replies: {
+      200: { description: 'It does.', schema: health },
+      503: { description: 'It is starting, draining, or without what it needs.', schema: health },
+    },
+  },
+  getHealth: {
+    summary: 'Each dependency, with latency and last error',
+    replies: { 200: { description: 'Ready.', schema: health }, 503: { description: 'Not ready.', schema: health } },
+  },
+  getMetrics: { summary: 'Metrics for Prometheus', replies: { 200: { description: 'Samples.', type: 'text/plain' } } },
+  drain: {
+    summary: 'Begins to drain, as SIGTERM does',
+    replies: { 202: { description: 'It has begun, now or before.', schema: drain } },
+  },
+  getDrain: {
+    summary: 'How far a drain is; with wait=1, once it is done',
+    replies: { 200: { description: 'The phase, and what is in flight.', schema: drain } },
+    problems: { 400: 'A query that is not known.' },
+  },
+  getStatus: {
+    summary: 'Who runs here, since when, with what',
+    replies: { 200: { description: 'Of the process, or of each of its workers.', schema: status } },
+  },
+  getPolicy: {
+    summary: 'What is in force, with all defaults',
+    replies: {
+      200: {
+        description: 'ETag is the version.',
+        schema: z.strictObject({
+          version: number(),
+          refused: z.strictObject({ version: number(), problems }).optional(),
+          policy: z.record(text(), z.unknown()),
+        }),
+      },
+    },
+  },
+  applyPolicy: {
+    summary: 'Puts another policy in force, on probation',
+    takes: 'policy',
+    needsIfMatch: true,
+    replies: { 200: { description: 'It is in force here; in the fleet within a second.', schema: applied } },
+    problems: { 400: UNPARSED, 422: INVALID, ...changes },
+  },
+  validatePolicy: {
+    summary: 'What a policy would change, without doing it',
+    takes: 'policy',
+    replies: {
+      200: { description: 'It could be applied.', schema: z.strictObject({ isValid: z.literal(true), differences }) },
+    },
+    problems: { 400: UNPARSED, 422: INVALID },
+  },
+  getPolicyHistory: {
+    summary: 'Who changed what when, newest first',
+    replies: {
+      200: { description: 'The versions that are kept.', schema: z.strictObject({ versions: z.array(version) }) },
+    },
+  },
+  rollBackPolicy: {
+    summary: 'Puts an earlier version in force again, as a new one',
+    takes: z.strictObject({ to: number().describe('The version to go back to.') }),
+    needsIfMatch: true,
+    replies: { 200: { description: 'It is in force here; in the fleet within a second.', schema: applied } },
+    problems: {
+      404: 'There is no such version.',
+      422: 'The version is none, or of no use to this release.',
+      ...changes,
+    },
+  },
+  beginShadow: {
+    summary: 'Holds live traffic against a candidate, without effect',
+    takes: 'policy',
+    replies: { 200: { description: 'It has begun.', schema: z.strictObject({ shadow }) } },
+    problems: { 400: UNPARSED, 422: INVALID, 503: UNAVAILABLE },
+  },
+  getShadow: {
+    summary: 'What the candidate would have done otherwise, in the whole fleet',
+    replies: { 200: { description: 'null: there is none.', schema: z.strictObject({ shadow: shadow.nullable() }) } },
+  },
+  endShadow: {
+    summary: 'Ends the candidate in shadow',
+    replies: { 204: { description: 'It has ended.' } },
+    problems: { 404: 'There is none.', 503: UNAVAILABLE },
+  },
+}

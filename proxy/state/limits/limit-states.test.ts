@@ -1,0 +1,50 @@
+import { expect, it } from 'vitest'
+import { TestPolicies } from '../../testing/policies.ts'
+import type { CompiledLimit, CompiledPolicy } from '../policy/compile.ts'
+import { LimitStates } from './limit-states.ts'
+
+const limits = { a: { requests: 2, perSeconds: 60, keysLimit: 1_000 }, b: { requests: 2, perSeconds: 60 } }
+
+/** Whether one more request of a client is admitted by a limit; if so it counts. */
+const admits = (states: LimitStates, policy: CompiledPolicy, key: string, name = 'a', nowMs = 0): boolean => {
+  const { decision, charge } = states.claim(policy, policy.limits.get(name) as CompiledLimit, key, 1, nowMs)
+  if (decision.isAdmitted) charge()
+  return decision.isAdmitted
+}
+
+it('of a million clients no more are remembered than the limit says', () => {
+  const { active } = new TestPolicies({ limits })
+  const states = new LimitStates()
+  for (let index = 0; index < 1_000_000; index++) admits(states, active, `client-${index}`)
+  expect(states.size).toBeGreaterThanOrEqual(500)
+  expect(states.size).toBeLessThanOrEqual(1_000)
+})
+
+it('what was used of a limit that a policy has no more is forgotten', () => {
+  const policies = new TestPolicies({ limits })
+  const states = new LimitStates()
+  admits(states, policies.active, 'one', 'a')
+  admits(states, policies.active, 'one', 'b')
+  expect(states.size).toBe(2)
+  policies.change({ limits: { b: limits.b } })
+  admits(states, policies.active, 'one', 'b')
+  expect(states.size).toBe(1)
+})
+
+it('of clients that have rested nothing is remembered', () => {
+  const { active } = new TestPolicies({ limits })
+  const states = new LimitStates()
+  for (let index = 0; index < 100; index++) admits(states, active, `client-${index}`)
+  expect(states.size).toBe(100)
+  for (const nowMs of [60_000, 120_000]) admits(states, active, 'another', 'a', nowMs)
+  expect(states.size).toBe(2) // one client, in either generation
+})
+
+it('a copy begins with what has been used, and then goes its own way', () => {
+  const { active } = new TestPolicies({ limits })
+  const states = new LimitStates()
+  admits(states, active, 'one')
+  const copy = states.copy()
+  expect([admits(copy, active, 'one'), admits(copy, active, 'one')]).toEqual([true, false])
+  expect([admits(states, active, 'one'), admits(states, active, 'one')]).toEqual([true, false])
+})

@@ -1,0 +1,138 @@
+import { type Clock, systemClock } from '#shared/clock.ts'
+import type { DocumentProblem } from '#shared/document-problem.ts'
+import type { Logger } from '#shared/log.ts'
+import { Gathered } from '#shared/redis/gathered.ts'
+import { LocalDocument } from '#shared/redis/local-document.ts'
+import { SharedDocument, type Version } from '#shared/redis/shared-document.ts'
+import type { RedisGuard } from '#shared/redis.ts'
+import { type CompiledPolicy, compilePolicy } from './compile.ts'
+import { readPolicy } from './read.ts'
+import { type RawShadowReport, ShadowReport } from './shadow-report.ts'
+
+const NAME = 'policy-shadow'
+const TELL_INTERVAL_MS = 1_000
+/** How often it is tried again when somebody else changes the candidate at the same moment. */
+const ATTEMPTS = 5
+
+/** A candidate that live traffic is held against. */
+export interface Candidate {
+  readonly policy: CompiledPolicy
+  readonly report: ShadowReport
+}
+
+interface Shadowed {
+  readonly version: number
+  /** Null for none. */
+  readonly document: unknown
+  readonly author: string
+  readonly at: string
+}
+
+export type ShadowChange =
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'invalid'; readonly problems: readonly DocumentProblem[] }
+  | { readonly kind: 'unavailable' }
+
+/** The candidate of the fleet, if there is one: every instance holds its own traffic against it, and reports. */
+export class PolicyShadow {
+  readonly #log: Logger
+  readonly #clock: Clock
+  readonly #document: SharedDocument | LocalDocument
+  readonly #gathered: Gathered
+  readonly #timer: NodeJS.Timeout
+  #shadowed: Shadowed | undefined
+  #candidate: Candidate | undefined
+  #problems: readonly DocumentProblem[] = []
+
+  constructor(redis: RedisGuard | undefined, instanceId: string, log: Logger, clock: Clock = systemClock) {
+    this.#log = log
+    this.#clock = clock
+    this.#gathered = new Gathered(redis, NAME, instanceId)
+    const onChange = (current: Version) => this.#take(current)
+    this.#document =
+      redis === undefined
+        ? new LocalDocument(1, onChange)
+        : new SharedDocument(redis, { name: NAME, historyLimit: 1 }, log, onChange)
+    this.#timer = setInterval(() => void this.#tell(), TELL_INTERVAL_MS)
+    this.#timer.unref()
+  }
+
+  /** What traffic is to be held against, now. */
+  get current(): Candidate | undefined {
+    return this.#candidate
+  }
+
+  open(): Promise<void> {
+    return this.#document.open()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#document.close()
+    await this.#tell()
+  }
+
+  /** Begins with a candidate, in the place of any other. A document with a problem changes nothing. */
+  async begin(document: unknown, author: string): Promise<ShadowChange> {
+    const reading = readPolicy(document)
+    if (reading.kind === 'bad') return { kind: 'invalid', problems: reading.problems }
+    return this.#write(document, author)
+  }
+
+  /** Ends it. */
+  end(author: string): Promise<ShadowChange> {
+    return this.#write(null, author)
+  }
+
+  /** What all instances have to say of the candidate; undefined where there is none. */
+  async report(): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const shadowed = this.#shadowed
+    if (shadowed === undefined || shadowed.document === null) return undefined
+    const others = await this.#gathered.others(String(shadowed.version))
+    const sum = new ShadowReport()
+    if (this.#candidate !== undefined) sum.add(this.#candidate.report.raw())
+    for (const text of others ?? []) sum.add(JSON.parse(text) as RawShadowReport)
+    return {
+      ...{ author: shadowed.author, at: shadowed.at },
+      ...(this.#problems.length > 0 && { problems: this.#problems }),
+      ...(others === undefined && { note: 'Redis cannot be asked at the moment: of this instance alone' }),
+      ...sum.told(),
+    }
+  }
+
+  async #write(document: unknown, author: string): Promise<ShadowChange> {
+    const body = JSON.stringify({ document, author, at: new Date(this.#clock.wallMs()).toISOString() })
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const proposal = await this.#document.propose(this.#document.current?.version ?? 0, body)
+      if (proposal.kind === 'accepted') return { kind: 'changed' }
+      if (proposal.kind !== 'conflict') break
+    }
+    return { kind: 'unavailable' }
+  }
+
+  #take({ version, body }: Version): void {
+    const shadowed = { version, ...(JSON.parse(body) as Omit<Shadowed, 'version'>) }
+    this.#shadowed = shadowed
+    this.#candidate = undefined
+    this.#problems = []
+    const { document, author } = shadowed
+    if (document === null) {
+      this.#log.info({ author }, 'shadow ended')
+      return
+    }
+    const reading = readPolicy(document)
+    if (reading.kind === 'bad') {
+      this.#problems = reading.problems
+      this.#log.error({ author, problems: reading.problems }, 'shadow refused')
+      return
+    }
+    this.#candidate = { policy: compilePolicy(version, reading.policy), report: new ShadowReport() }
+    this.#log.info({ author }, 'shadow begun')
+  }
+
+  async #tell(): Promise<void> {
+    const report = this.#candidate?.report.raw()
+    if (report === undefined || report.requests === 0) return
+    await this.#gathered.tell(String(this.#shadowed?.version), JSON.stringify(report))
+  }
+}
