@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { z } from 'zod'
 import { GENERATED_CLIENT_DIR, generatePrismaClient } from '../app/db/generate.ts'
+import { cliFields } from '../proxy/cli/settings.ts'
 import { proxyFields } from '../proxy/settings.ts'
 import { policySchema } from '../proxy/state/policy/schema.ts'
 import { commonFields } from '../shared/environment.ts'
@@ -48,6 +49,7 @@ const GENERATORS: readonly Generator[] = [
       { title: 'The proxy', schema: proxyFields.omit(COMMON) },
       { title: 'The app', schema: (await import('../app/settings.ts')).appFields.omit(COMMON) },
       { title: 'Both', schema: z.object({ ...redisFields, ...commonFields }) },
+      { title: 'The CLI', schema: cliFields },
     ]),
   ),
 ]

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Logger } from '#shared/log.ts'
 import { redisFields } from '#shared/redis/settings.ts'
 import { proxyNode } from '../../proxy/node-options.ts'
+import { provideAdminToken } from './admin-token.ts'
 import { type LaunchSettings, LOOPBACK, REPOSITORY_DIR, urlOf } from './launch-settings.ts'
 import { type PostgresCluster, startPostgresCluster } from './postgres-cluster.ts'
 import { waitUntilReady } from './readiness.ts'
@@ -31,6 +32,8 @@ export interface LaunchOptions {
 export interface Launched {
   readonly cluster: PostgresCluster
   readonly hasRedis: boolean
+  /** Holds a token for the admin port. */
+  readonly adminTokenFile: string
 }
 
 /**
@@ -73,8 +76,10 @@ export const launch = async (
   })
   log.info(seeded.trim())
 
+  const { tokenFile, keyringDir } = await provideAdminToken(settings.SIDEGATE_DATA_DIR)
   start('proxy', [...proxyNode.flags, 'proxy/main.ts'], {
     ACCESS_LOG: 'all',
+    KEYRING_DIR: keyringDir,
     ...proxyNode.environment,
     ...base,
     HOST,
@@ -85,7 +90,7 @@ export const launch = async (
     UPSTREAM_HEALTH_PATH: '/health/ready',
   })
   await waitUntilReady(`${urlOf(ADMIN_HOST, ADMIN_PORT)}/health/ready`, READY_TIMEOUT_MS, supervisor.halted)
-  return { cluster, hasRedis: redisUrl !== undefined }
+  return { cluster, hasRedis: redisUrl !== undefined, adminTokenFile: tokenFile }
 }
 
 const launchPostgres = async (

@@ -20,9 +20,11 @@ const EXAMPLE_MEANINGS = [
 ] as const
 
 /** What a developer is told once everything runs. */
-export const welcome = (settings: LaunchSettings, { cluster, hasRedis }: Launched): string => {
+export const welcome = (settings: LaunchSettings, { cluster, hasRedis, adminTokenFile }: Launched): string => {
   const { HOST, PORT, ADMIN_HOST, ADMIN_PORT, APP_PORT, REDIS_PORT } = settings
   const examples = exampleRequests(settings).flatMap((line, index) => [`  # ${EXAMPLE_MEANINGS[index]}`, `  ${line}`])
+  const adminUrl = ADMIN_PORT === 9_090 ? '' : `SIDEGATE_ADMIN_URL=${urlOf(ADMIN_HOST, ADMIN_PORT)} `
+  const operate = `${adminUrl}ADMIN_TOKEN_FILE='${shownPath(adminTokenFile)}' npm run -s sidegate --`
   const psql = `PGPASSFILE='${shownPath(cluster.passFile)}' psql -h ${LOOPBACK} -p ${cluster.primary.port} -U sidegate`
   return [
     '',
@@ -39,6 +41,10 @@ export const welcome = (settings: LaunchSettings, { cluster, hasRedis }: Launche
     '',
     'Try:',
     ...examples,
+    '',
+    'Operate:',
+    '  # what runs here, and by which policy; all commands: help',
+    `  ${operate} status`,
     '',
     'Ctrl-C drains and stops everything. The data are kept; npm start -- --fresh starts over.',
     '',

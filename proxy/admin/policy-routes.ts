@@ -92,9 +92,11 @@ export const policyRoutes = (admin: FastifyInstance, { policies, watch }: Policy
     switch (change.kind) {
       case 'applied':
         audit(log, request, action, { policyVersion: change.version, differences: change.differences })
-        return reply
-          .header('ETag', etag(change.version))
-          .send({ version: change.version, differences: change.differences })
+        return reply.header('ETag', etag(change.version)).send({
+          version: change.version,
+          differences: change.differences,
+          ...(policies.active.version === change.version && { probation: policies.probation }),
+        })
       case 'invalid':
         return refuseInvalid(reply, change.problems)
       case 'conflict':

@@ -93,7 +93,7 @@ const status = z.union([
 
 const health = z.looseObject({ status: z.enum(['ok', 'degraded', 'unavailable']) })
 const drain = z.strictObject({ phase: text(), inFlight })
-const applied = z.strictObject({ version: number(), differences })
+const applied = z.strictObject({ version: number(), differences, probation: probation.optional() })
 const version = z.strictObject({
   version: number(),
   document: z.unknown().describe('As its author wrote it, secrets masked.'),

@@ -1,0 +1,59 @@
+/** What a command takes; what it does is in `<name>-command.ts` and `policy-commands.ts`. */
+export interface CommandShape {
+  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | 'NAME'
+  readonly options: readonly OptionName[]
+  readonly meaning: string
+}
+
+/** Those that take a value say what it is called. */
+export const OPTIONS = {
+  from: { value: 'N' },
+  'no-probation': {},
+  limit: { value: 'N' },
+  end: {},
+  wait: {},
+  role: { value: 'ROLE' },
+  json: {},
+  help: {},
+} as const satisfies Record<string, { readonly value?: string }>
+
+export type OptionName = keyof typeof OPTIONS
+
+/** Valid with every command. */
+export const COMMON_OPTIONS: readonly OptionName[] = ['json', 'help']
+
+const COMMANDS = {
+  status: { options: [], meaning: 'who runs there, since when, with which policy, what is in flight' },
+  'policy show': { options: [], meaning: 'the policy that is in force, as YAML' },
+  'policy validate': { operand: 'FILE', options: [], meaning: 'every problem of a policy; changes nothing' },
+  'policy diff': { operand: 'FILE', options: [], meaning: 'what it would change, key by key; changes nothing' },
+  'policy apply': {
+    operand: 'FILE',
+    options: ['from', 'no-probation'],
+    meaning: 'puts it in force; with --from, only if N is still the newest version',
+  },
+  'policy history': { options: ['limit'], meaning: 'who changed it when, newest first' },
+  'policy rollback': {
+    operand: 'VERSION',
+    options: ['from'],
+    meaning: 'puts an earlier version in force again, as a new one; --from as above',
+  },
+  'policy shadow': {
+    operand: '[FILE]',
+    options: ['end'],
+    meaning: 'tries a policy out; without FILE, tells how it does; --end ends it',
+  },
+  drain: { options: ['wait'], meaning: 'begins a drain; --wait returns once it is drained' },
+  token: {
+    operand: 'NAME',
+    options: ['role'],
+    meaning: 'mints a token and its keyring entry; ROLE is read (default) or operate',
+  },
+  help: { options: [], meaning: 'this text' },
+} as const satisfies Record<string, CommandShape>
+
+export type CommandName = keyof typeof COMMANDS
+
+export const commandNames = Object.keys(COMMANDS) as readonly CommandName[]
+
+export const shapeOf = (name: CommandName): CommandShape => COMMANDS[name]

@@ -1,0 +1,84 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
+import { RedisProcess } from '#shared/testing/redis-process.ts'
+import { freePort } from '../../deploy/local/ports.ts'
+import { ADMIN_TOKEN } from '../testing/ask-admin.ts'
+import { spawnProxy, startProxyProcess } from '../testing/proxy-process.ts'
+import { startRawUpstream } from '../testing/start-upstream.ts'
+import { type CliRun, runCli } from './testing/run-cli.ts'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+const startApp = async (): Promise<string> => {
+  const app = await startRawUpstream((socket) => {
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+  })
+  closing.push(() => app.close())
+  return app.url
+}
+
+const cliOf =
+  (admin: string) =>
+  (args: string, input = ''): Promise<CliRun> =>
+    runCli(args.split(' '), { environment: { SIDEGATE_ADMIN_URL: admin, ADMIN_TOKEN }, input })
+
+const CANDIDATE = `
+routes: {all: {match: {path: /*}, limits: [l]}}
+limits: {l: {requests: 2, perSeconds: 3600, announce: false}}
+`
+
+describe('the commands and a real proxy', () => {
+  it('try a policy out, apply it, and drain', async () => {
+    const { admin, origin, child } = await startProxyProcess(await startApp(), { ADMIN_TOKEN })
+    closing.push(() => child.process.kill('SIGKILL'))
+    const cli = cliOf(admin)
+    expect(await cli('policy shadow')).toMatchObject({ exit: 0, stdout: 'No candidate is tried out.\n' })
+    expect(await cli('policy shadow -', CANDIDATE)).toMatchObject({ exit: 0, stderr: '' })
+    for (let time = 0; time < 5; time++) expect((await fetch(origin)).status).toBe(200)
+    const { stdout } = await cli('policy shadow')
+    expect(stdout).toMatch(/: 5 requests in the fleet\./)
+    expect(stdout).toMatch(/Would be refused, and are not:\nROUTE +REFUSAL +COUNT\nall +rate-limited +3\n/)
+    expect(stdout).toMatch(/Would be of another route:\nFROM +TO +COUNT\n\(none\) +all +5\n/)
+    expect((await cli('status')).stdout).toMatch(
+      /shadow +a candidate of ADMIN_TOKEN .*: 5 requests, wouldRefuse 3, rerouted 5/,
+    )
+    expect(await cli('policy shadow --end')).toMatchObject({ exit: 0 })
+    expect(await cli('policy shadow --end')).toMatchObject({ exit: 1, stderr: expect.stringContaining('no candidate') })
+
+    const applied = await cli('policy apply -', CANDIDATE)
+    expect(applied.stdout).toMatch(
+      /Version 1 is in force, made from version 0, on probation until .*, else back to version 0\./,
+    )
+    expect((await cli('status')).stdout).toMatch(/probation +until .*, else back to version 0; so far 0 requests/)
+    expect((await fetch(origin)).status).toBe(200)
+
+    const drained = await cli('drain --wait')
+    expect(drained).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^(Drained|The connection ended)/) })
+    expect(await child.exited()).toBe(0)
+  })
+
+  it('tell of all workers', async () => {
+    const redis = await new RedisProcess(await freePort()).start()
+    closing.push(() => redis.close())
+    const child = spawnProxy({
+      ...{ UPSTREAM_URL: await startApp(), WORKERS: '2', ADMIN_TOKEN, DRAIN_DELAY_MS: '0', REDIS_URL: redis.url },
+      ...{ HOST: '127.0.0.1', PORT: String(await freePort()), ADMIN_HOST: '127.0.0.1', ADMIN_PORT: '0' },
+      SIDEGATE_INSTANCE_ID: 'proxy-7',
+    })
+    closing.push(() => child.process.kill('SIGKILL'))
+    const { admin } = (await child.line(({ msg }) => msg === 'proxy runs workers')) as { admin?: { port: number } }
+    const cli = cliOf(`http://127.0.0.1:${admin?.port}`)
+    await eventually('both report', async () => ((await cli('status')).stdout.match(/serving/g) ?? []).length === 2)
+    await cli('policy shadow -', CANDIDATE)
+    const { stdout } = await cli('status')
+    expect(stdout).toMatch(
+      /^Sidegate .*, proxy-7\n +started .*\n +workers +2, 0 restarts\n +shadow +a candidate of ADMIN_TOKEN/,
+    )
+    expect(stdout).toMatch(/\nproxy-7-w1 +serving .* 0 +single: well +\d +\d+ ms ago\nproxy-7-w2 /)
+    expect(await cli('drain --wait')).toMatchObject({ exit: 0 })
+    expect(await child.exited()).toBe(0)
+  })
+})
