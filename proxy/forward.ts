@@ -7,7 +7,7 @@ import type { UpstreamAddress } from './upstream/address.ts'
 import type { Call, Connection } from './upstream/connection.ts'
 import { upstreamRefusal } from './upstream/failure.ts'
 import type { UpstreamLimits } from './upstream/limits.ts'
-import { ConnectionPool } from './upstream/pool.ts'
+import { ConnectionPool, type PoolCounts } from './upstream/pool.ts'
 import { Upload } from './upstream/upload.ts'
 
 /** Methods that may be sent again when it is unknown whether they arrived (RFC 9110 §9.2.2). */
@@ -21,9 +21,8 @@ export class Upstream {
     this.#pool = new ConnectionPool(address, limits)
   }
 
-  /** Exchanges that wait for a connection. */
-  get queued(): number {
-    return this.#pool.queued
+  get pool(): PoolCounts {
+    return this.#pool.counts
   }
 
   readonly forward = (exchange: Exchange): void => {

@@ -2,6 +2,7 @@
  * The proxy process: configuration → build → listen → drain, top to bottom. With `WORKERS` above one, the primary
  * process runs `workers.ts` instead and each worker runs this.
  */
+import './interpreted-schemas.ts'
 import cluster from 'node:cluster'
 import { ConfigurationError, exitBadConfiguration, orExit } from '#shared/environment.ts'
 import { instanceIdentity } from '#shared/instance.ts'
@@ -34,13 +35,15 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
-    upstreamQueued: () => upstream.queued,
+    upstreamQueued: () => upstream.pool.queued,
   })
   redisMetrics(registry, redis)
   const status = () => ({
     startedAt,
     lifecycle: health.lifecycle,
+    uptimeSeconds: Math.floor(process.uptime()),
     inFlight: server.inFlight(),
+    upstream: upstream.pool,
     redis: redisStatus(redis),
     fleetSize: fleet.size,
     policy: { version: policies.active.version, refused: policies.refused, probation: watch.status() },

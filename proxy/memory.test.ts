@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
+import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { startProxyProcess } from './testing/proxy-process.ts'
 import { startUpstream } from './testing/start-upstream.ts'
@@ -52,4 +54,14 @@ it('a body of any size passes up and down in memory that does not grow with it',
     await child.exited()
     await upstream.close()
   }
+})
+
+it('what a proxy loads at its start does not bring fetch with it, which is 4 MB', async () => {
+  const script = `
+    for (const file of ['settings', 'workers', 'build', 'admin/open', 'admin/metrics', 'state/policy/open']) {
+      await import('./proxy/' + file + '.ts')
+    }
+    console.log(process.moduleLoadList.filter((name) => name.includes('undici')).join())`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+  expect(stdout.trim(), 'an import of node:http by name reads all its members, fetch’s too').toBe('')
 })

@@ -104,7 +104,7 @@ describe('the admin port', () => {
       headers: { Authorization: `Bearer ${ADMIN_TOKEN}`, 'If-Match': '"0"', 'Content-Type': 'application/yaml' },
       body: `# ${'x'.repeat(1_100_000)}`,
     })
-    expect([large.status, ((await large.json()) as { title: string }).title]).toEqual([413, 'Payload Too Large'])
+    expect([large.status, ((await large.json()) as { title: string }).title]).toEqual([413, 'Content Too Large'])
     expect((await put('{}', '/api/policy?probation=nonne')).body.detail).toBe('probation: expected probation=none')
     expect((await put('{}', '/api/policy?probatoin=none')).body.detail).toMatch(/^probatoin: is not part of this query/)
     const text = await fetch(`${admin}/api/policy`, {

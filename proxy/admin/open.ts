@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net'
-import { Keyset } from '#shared/keyring.ts'
+import type { Keyset } from '#shared/keyring.ts'
 import { listen } from '#shared/listen.ts'
 import type { Logger } from '#shared/log.ts'
 import type { ProxySettings } from '../settings.ts'
 import { adminTokens } from './guard.ts'
 import { type AdminParts, adminServer } from './server.ts'
-import { plainToken, readAdminTokens } from './tokens.ts'
+import { type AdminToken, plainToken, readAdminTokens } from './tokens.ts'
 
 export interface AdminPort {
   readonly address: AddressInfo
@@ -23,9 +23,7 @@ export const openAdmin = async (settings: ProxySettings, parts: Omit<AdminParts,
     ...(ADMIN_TOKEN === undefined ? [] : [plainToken('ADMIN_TOKEN', 'operate', ADMIN_TOKEN)]),
     ...(ADMIN_READ_TOKEN === undefined ? [] : [plainToken('ADMIN_READ_TOKEN', 'read', ADMIN_READ_TOKEN)]),
   ]
-  const source = { file: 'admin-tokens.yaml', none: [], read: readAdminTokens }
-  const keyset =
-    KEYRING_DIR === undefined ? undefined : await Keyset.open({ ...source, folder: KEYRING_DIR }, parts.log)
+  const keyset = KEYRING_DIR === undefined ? undefined : await openKeyset(KEYRING_DIR, parts.log)
   const tokens = adminTokens(fixed, keyset)
   sayWhatIsOff(
     tokens.current.map(({ role }) => role),
@@ -42,6 +40,12 @@ export const openAdmin = async (settings: ProxySettings, parts: Omit<AdminParts,
       await admin.close()
     },
   }
+}
+
+const openKeyset = async (folder: string, log: Logger): Promise<Keyset<readonly AdminToken[]>> => {
+  // Loaded where there is a keyring only: it would be memory that nobody uses.
+  const { Keyset } = await import('#shared/keyring.ts')
+  return Keyset.open({ folder, file: 'admin-tokens.yaml', none: [], read: readAdminTokens }, log)
 }
 
 const sayWhatIsOff = (roles: readonly string[], log: Logger): void => {

@@ -64,7 +64,11 @@ const shadow = z.strictObject({
 const processStatus = {
   startedAt: time(),
   lifecycle: z.enum(['starting', 'serving', 'draining']),
+  uptimeSeconds: number(),
   inFlight,
+  upstream: z
+    .strictObject({ connections: number(), idle: number(), queued: number() })
+    .describe('Connections to the app, those of them that nobody uses, and requests that wait for one.'),
   redis: z.looseObject({ mode: text() }),
   fleetSize: number().describe('Living instances, this one included.'),
   policy: z.strictObject({

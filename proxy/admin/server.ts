@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController, type RouteOptions } from 'fastify'
 import { closeEveryConnection } from '#shared/close-connections.ts'
 import { isRequestId, mintRequestId } from '#shared/correlation.ts'
@@ -103,12 +102,15 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
   admin.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'Not Found', 'The admin port has no such page.'))
   admin.setErrorHandler((error: Error & { statusCode?: number }, request, reply) => {
     const status = error.statusCode ?? 500
-    if (status < 500) return refuse(reply, status, STATUS_CODES[status] ?? 'Bad Request', error.message)
+    if (status < 500) return refuse(reply, status, TITLES[status] ?? 'Bad Request', error.message)
     request.log.error({ err: error, correlationId: request.id }, 'admin request failed')
     return refuse(reply, 500, 'Internal Server Error', 'The server met an unexpected condition.')
   })
   return admin
 }
+
+/** Of what Fastify itself refuses. Those of `node:http` would bring all of fetch with them: 4 MB. */
+const TITLES: Readonly<Record<number, string>> = { 413: 'Content Too Large', 415: 'Unsupported Media Type' }
 
 const HEALTH_PATHS = [
   ['/health/live', 'getLiveness'],

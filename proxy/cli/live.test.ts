@@ -35,6 +35,7 @@ describe('the commands and a real proxy', () => {
     const { admin, origin, child } = await startProxyProcess(await startApp(), { ADMIN_TOKEN })
     closing.push(() => child.process.kill('SIGKILL'))
     const cli = cliOf(admin)
+    expect((await cli('status')).stdout).toMatch(/\n +upstream +0 connections, 0 idle, 0 waiting\n/)
     expect(await cli('policy shadow')).toMatchObject({ exit: 0, stdout: 'No candidate is tried out.\n' })
     expect(await cli('policy shadow -', CANDIDATE)).toMatchObject({ exit: 0, stderr: '' })
     for (let time = 0; time < 5; time++) expect((await fetch(origin)).status).toBe(200)

@@ -41,6 +41,7 @@ const lines = (all: readonly (readonly string[])[]): string =>
 const processLines = (one: Fields): Line[] => [
   ['lifecycle', `${told(one.lifecycle)}, started ${told(one.startedAt)}`],
   ['in flight', inFlight(one.inFlight)],
+  ...pool(one.upstream),
   ['policy', `version ${told(fieldsOf(one.policy).version)}`],
   ...remarkLines(one),
   ['redis', redis(one.redis)],
@@ -94,6 +95,12 @@ const inFlight = (value: unknown): string => {
   const { requests, upgrades, longestMs } = value
   const longest = typeof longestMs === 'number' && longestMs > 0 ? `, longest ${longestMs} ms` : ''
   return `${counted(requests, 'request')}, ${counted(upgrades, 'upgrade')}${longest}`
+}
+
+const pool = (value: unknown): Line[] => {
+  if (!isFields(value)) return []
+  const { connections, idle, queued } = value
+  return [['upstream', `${counted(connections, 'connection')}, ${told(idle)} idle, ${told(queued)} waiting`]]
 }
 
 const redis = (value: unknown): string => {

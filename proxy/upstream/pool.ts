@@ -13,6 +13,13 @@ interface Loan {
   readonly connection: Connection
 }
 
+/** How a pool is used. */
+export interface PoolCounts {
+  readonly connections: number
+  readonly idle: number
+  readonly queued: number
+}
+
 /** Connections to the app: kept, and lent to one call at a time. Calls that find none wait in order. */
 export class ConnectionPool implements ConnectionOwner {
   readonly #limits: UpstreamLimits
@@ -43,6 +50,11 @@ export class ConnectionPool implements ConnectionOwner {
 
   get nowMs(): number {
     return this.#watch.nowMs
+  }
+
+  /** Connections that are open or being opened, those of them that nobody uses, and calls that wait for one. */
+  get counts(): PoolCounts {
+    return { connections: this.#all.size, idle: this.#free.length, queued: this.queued }
   }
 
   /** Calls that wait for a connection. */
