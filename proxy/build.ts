@@ -71,7 +71,8 @@ export const buildProxy = (
     },
     clock: shared.clock ?? systemClock,
   }
-  const newLayers = () => policyLayers({ limits: { ...limits, states: limits.states.copy() } })
+  const newLayers = () =>
+    policyLayers({ limits: { ...limits, states: limits.states.beside(limits.clock.monotonicMs()) } })
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn } = shared
   const layers = choose(edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, burn, health, limits, shadowing }))

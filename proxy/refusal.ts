@@ -8,6 +8,8 @@ interface RefusalText {
   /** Public: tells the client what to change, and nothing about what is behind us. */
   readonly detail: string
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** Whose: a `client`'s request that no policy would let through, what the `policy` forbids, the `app`'s, or our `own`. */
+  readonly fault: 'client' | 'policy' | 'app' | 'own'
   /** Seconds for `Retry-After`. */
   readonly retryAfterSeconds?: number
   /** The connection cannot be trusted to be in step any more, or is not worth keeping. */
@@ -20,6 +22,7 @@ const kinds = {
     title: 'Bad Request',
     detail: 'The request is not well-formed HTTP/1.1.',
     logLevel: 'info',
+    fault: 'client',
     closes: true,
   },
   'no-such-page': {
@@ -27,12 +30,14 @@ const kinds = {
     title: 'Not Found',
     detail: 'There is nothing here.',
     logLevel: 'info',
+    fault: 'client',
   },
   'request-timeout': {
     status: 408,
     title: 'Request Timeout',
     detail: 'The request did not arrive in time.',
     logLevel: 'info',
+    fault: 'client',
     closes: true,
   },
   'uri-too-long': {
@@ -40,6 +45,7 @@ const kinds = {
     title: 'URI Too Long',
     detail: 'The request target is longer than this server accepts.',
     logLevel: 'info',
+    fault: 'client',
     closes: true,
   },
   'expectation-failed': {
@@ -47,6 +53,7 @@ const kinds = {
     title: 'Expectation Failed',
     detail: 'The only expectation that this server meets is 100-continue.',
     logLevel: 'info',
+    fault: 'client',
     closes: true,
   },
   'rate-limited': {
@@ -54,12 +61,14 @@ const kinds = {
     title: 'Too Many Requests',
     detail: 'More requests came than this server allows; Retry-After says when to come again.',
     logLevel: 'info',
+    fault: 'policy',
   },
   'header-too-large': {
     status: 431,
     title: 'Request Header Fields Too Large',
     detail: 'The header section is larger than this server accepts.',
     logLevel: 'info',
+    fault: 'client',
     closes: true,
   },
   'tunnel-refused': {
@@ -67,6 +76,7 @@ const kinds = {
     title: 'Not Implemented',
     detail: 'This server opens no tunnels.',
     logLevel: 'info',
+    fault: 'client',
     closes: true,
   },
   'internal-error': {
@@ -74,24 +84,28 @@ const kinds = {
     title: 'Internal Server Error',
     detail: 'The server met an unexpected condition.',
     logLevel: 'error',
+    fault: 'own',
   },
   'upstream-unreachable': {
     status: 502,
     title: 'Bad Gateway',
     detail: 'The service behind this server could not be reached.',
     logLevel: 'error',
+    fault: 'app',
   },
   'upstream-failed': {
     status: 502,
     title: 'Bad Gateway',
     detail: 'The service behind this server did not give a valid answer.',
     logLevel: 'error',
+    fault: 'app',
   },
   'upstream-busy': {
     status: 503,
     title: 'Service Unavailable',
     detail: 'The service behind this server is busy.',
     logLevel: 'warn',
+    fault: 'app',
     retryAfterSeconds: 1,
   },
   'upstream-timeout': {
@@ -99,6 +113,7 @@ const kinds = {
     title: 'Gateway Timeout',
     detail: 'The service behind this server did not answer in time.',
     logLevel: 'error',
+    fault: 'app',
   },
 } satisfies Record<string, RefusalText>
 

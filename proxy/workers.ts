@@ -112,7 +112,7 @@ class Workers implements HealthAnswers, Drainable {
 
   /** As the workers have told last. */
   inFlight(): InFlight {
-    const each = [...this.#reports.values()].map(({ inFlight }) => inFlight)
+    const each = this.#inOrder().map(({ inFlight }) => inFlight)
     return {
       requests: each.reduce((sum, { requests }) => sum + requests, 0),
       upgrades: each.reduce((sum, { upgrades }) => sum + upgrades, 0),
@@ -131,7 +131,7 @@ class Workers implements HealthAnswers, Drainable {
         return { status: 200, body: { status: 'ok' } }
       case '/health/ready':
       case '/health': {
-        const reports = [...this.#reports.values()]
+        const reports = this.#inOrder()
         const ready = this.#isDraining
           ? []
           : reports.filter((report) => report.ready.status === 200 && !isSilent(report))
@@ -155,11 +155,16 @@ class Workers implements HealthAnswers, Drainable {
   }
 
   statuses(): readonly unknown[] {
-    return [...this.#reports.values()].map((report) => ({
+    return this.#inOrder().map((report) => ({
       instance: report.instance,
       reportAgeMs: ageMs(report),
       ...report.status,
     }))
+  }
+
+  /** By the numbers of the workers, so that a table of them stays as it is. */
+  #inOrder(): DatedReport[] {
+    return [...this.#reports].toSorted(([some], [others]) => some - others).map(([, report]) => report)
   }
 
   #fork(): void {

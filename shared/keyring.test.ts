@@ -81,7 +81,7 @@ describe('a keyset', () => {
   it.each([
     ['has a problem', 'words: 1', [{ path: 'words', message: 'expected a list' }]],
     ['is no YAML', '[', [{ path: expect.stringContaining('line 1'), message: expect.any(String) }]],
-    ['is being written', '', [{ path: '', message: expect.stringContaining('write {} for no keys') }]],
+    ['is being written', '', [{ path: 'the whole', message: expect.stringContaining('is empty: write {}') }]],
   ])(
     'stays as it was while its file %s, says so once, and is changed by the next good one',
     async (_what, text, problems) => {

@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DocumentProblem } from './document-problem.ts'
 import { ConfigurationError } from './environment.ts'
 import type { Logger } from './log.ts'
+import { parseYamlApart } from './yaml-apart.ts'
 
 /** What a file of the keyring was read as. */
 export type KeysetReading<Keys> =
@@ -23,6 +24,8 @@ export interface KeysetSource<Keys> {
 
 /** Polled, and not watched: a mounted Secret is a chain of links that are swapped, which watchers miss or tell of twice. */
 const POLL_INTERVAL_MS = 2_000
+/** As a Kubernetes Secret may be. */
+const SIZE_LIMIT_BYTES = 1_048_576
 
 /**
  * One keyset, as it is in its file now:
@@ -98,7 +101,12 @@ export class Keyset<Keys> {
     const { folder, file, none } = this.#source
     let text: string | undefined
     try {
-      text = await readFile(join(folder, file), 'utf8')
+      const path = join(folder, file)
+      const found = await stat(path)
+      // A pipe would be waited for, for ever.
+      if (!found.isFile()) return this.#keep('is no file')
+      if (found.size > SIZE_LIMIT_BYTES) return this.#keep(`is larger than ${SIZE_LIMIT_BYTES} bytes`)
+      text = await readFile(path, 'utf8')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return this.#keep((error as Error).message)
       if (this.#current !== none) return this.#keep('the file is gone: put it back, or write {} into it for no keys')
@@ -116,11 +124,7 @@ export class Keyset<Keys> {
   }
 
   async #readText(text: string): Promise<KeysetReading<Keys>> {
-    // Loaded where there is a file only: it would be memory that nobody uses.
-    const { parseYaml } = await import('./yaml.ts')
-    // What is being written at this moment is empty, too.
-    if (text.trim() === '') return { kind: 'bad', problems: [{ path: '', message: 'is empty: write {} for no keys' }] }
-    const parsed = parseYaml(text)
+    const parsed = await parseYamlApart(text)
     return parsed.kind === 'bad' ? parsed : this.#source.read(parsed.document)
   }
 

@@ -5,10 +5,15 @@ export type ParsedText =
   | { readonly kind: 'parsed'; readonly document: unknown }
   | { readonly kind: 'bad'; readonly problems: readonly DocumentProblem[] }
 
+const EMPTY: ParsedText = {
+  kind: 'bad',
+  problems: [{ path: 'the whole', message: 'is empty: write {} for one without entries' }],
+}
+
 /** Aliases of YAML can make a small text a large document. */
 const ALIASES_LIMIT = 100
 
-/** Reads YAML, of which JSON is a part. An empty text is an empty document. */
+/** Reads YAML, of which JSON is a part. A text with nothing in it is refused: nobody can tell whether it is meant. */
 export const parseYaml = (text: string): ParsedText => {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false })
@@ -20,7 +25,8 @@ export const parseYaml = (text: string): ParsedText => {
     return { kind: 'bad', problems }
   }
   try {
-    return { kind: 'parsed', document: document.toJS({ maxAliasCount: ALIASES_LIMIT }) ?? {} }
+    const read: unknown = document.toJS({ maxAliasCount: ALIASES_LIMIT })
+    return read === null || read === undefined ? EMPTY : { kind: 'parsed', document: read }
   } catch (error) {
     return { kind: 'bad', problems: [{ path: 'the whole', message: (error as Error).message }] }
   }

@@ -100,6 +100,20 @@ it('who waits and leaves holds nothing up', async () => {
   expect(await child.exited()).toBe(0)
 })
 
+it('may be asked for with any body or none', async () => {
+  const { url } = await startSlowApp()
+  for (const [type, body] of [
+    ['application/x-www-form-urlencoded', ''],
+    ['application/json', ''],
+    ['text/plain', 'now'],
+  ] as const) {
+    const { admin, child } = await startProxy(url)
+    const headers = { Authorization: `Bearer ${ADMIN_TOKEN}`, 'Content-Type': type }
+    expect((await fetch(`${admin}/drain`, { method: 'POST', headers, body })).status, type).toBe(202)
+    expect(await child.exited()).toBe(0)
+  }
+})
+
 it('a query that is not known is refused by its name', async () => {
   const { url } = await startSlowApp()
   const { admin } = await startProxy(url)

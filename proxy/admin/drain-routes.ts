@@ -26,6 +26,12 @@ const SETTLE_LIMIT_MS = 1_000
  *     GET  /drain?wait=1   the same, once it is done
  */
 export const drainRoutes = (admin: FastifyInstance, drainable: Drainable, log: Logger): void => {
+  // Small clients of preStop hooks cannot send a POST without a body and its type: it is nothing to us.
+  admin.removeAllContentTypeParsers()
+  admin.addContentTypeParser('*', (_request, body, done) => {
+    body.resume()
+    done(null)
+  })
   const waiting = new Set<FastifyReply>()
   const progress = () => ({ phase: drainable.phase, inFlight: drainable.inFlight() })
 

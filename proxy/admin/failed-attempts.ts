@@ -12,8 +12,7 @@ interface Attempts {
 }
 
 /**
- * Wrong tokens by address, so that nobody can try many. A right one is refused then, too: else the answer would tell
- * which it is.
+ * Wrong tokens by address, so that nobody can try many.
  */
 export class FailedAttempts {
   readonly #clock: Clock

@@ -50,6 +50,24 @@ describe('the admin port', () => {
     }
   })
 
+  it('answers what it cannot make out as it answers all else', async () => {
+    const { admin } = await startProxy({ ADMIN_TOKEN })
+    const { status, headers, body } = await askAdmin(admin, 'GET', '/%zz')
+    expect([status, headers.get('content-type')]).toEqual([400, expect.stringMatching(/^application\/problem\+json/)])
+    expect(headers.get('x-request-id')).toBe(body.correlationId)
+  })
+
+  it('without a policy for several workers says so to who may look, too', async () => {
+    const child = spawnProxy({
+      ...{ UPSTREAM_URL, WORKERS: '2', ADMIN_TOKEN, ADMIN_READ_TOKEN: READ_TOKEN, HOST: '127.0.0.1', PORT: '0' },
+      ...{ ADMIN_HOST: '127.0.0.1', ADMIN_PORT: '0' },
+    })
+    closing.push(() => child.process.kill('SIGKILL'))
+    const { admin } = (await child.line(({ msg }) => msg === 'proxy runs workers')) as { admin?: { port: number } }
+    const { status } = await askAdmin(`http://127.0.0.1:${admin?.port}`, 'GET', '/api/policy', { token: READ_TOKEN })
+    expect(status).toBe(503)
+  })
+
   it('changes nothing for who may only look', async () => {
     const { admin } = await startProxy({ ADMIN_TOKEN, ADMIN_READ_TOKEN: READ_TOKEN })
     expect(changing.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual([
@@ -89,10 +107,18 @@ describe('the admin port', () => {
       statuses.push((await askAdmin(admin, 'GET', '/api/status', { token: `wrong-${i}` })).status)
     expect(statuses).toEqual([...Array(10).fill(401), 429, 429])
     const right = await askAdmin(admin, 'GET', '/api/status')
-    expect(right.status).toBe(429)
+    expect(right.status, 'short, it could be what is being guessed').toBe(429)
     expect(Number(right.headers.get('retry-after'))).toBeGreaterThan(0)
     expect(child.lines.filter(({ msg }) => msg.includes('too many wrong tokens'))).toHaveLength(1)
     expect((await askAdmin(admin, 'GET', '/health/live')).status).toBe(200)
+  })
+
+  it('goes on looking at tokens that nobody can guess, whoever guesses beside', async () => {
+    const long = `sgt_${'x'.repeat(43)}`
+    const { admin } = await startProxy({ ADMIN_TOKEN: long })
+    for (let i = 0; i < 11; i++) await askAdmin(admin, 'GET', '/api/status', { token: `wrong-${i}` })
+    expect((await askAdmin(admin, 'GET', '/api/status', { token: `sgt_${'y'.repeat(43)}` })).status).toBe(429)
+    expect((await askAdmin(admin, 'GET', '/api/status', { token: long })).status).toBe(200)
   })
 
   it('refuses bodies above a mebibyte, queries that it does not know, and other types, each by its name', async () => {

@@ -69,11 +69,16 @@ const describe = (operationId: string, { url, schema, config }: RouteOptions): J
   const { summary, takes, needsIfMatch, replies, problems = {} } = operation
   const role = config?.role
   const guarded = role === undefined ? {} : GUARD_PROBLEMS
+  const body = takes === undefined ? {} : BODY_PROBLEMS
   return {
     operationId,
     summary,
     ...(role !== undefined && { description: `Wants a token of the role \`${role}\`.`, security: [{ token: [] }] }),
-    parameters: [...queryParameters(schema?.querystring), ...(needsIfMatch ? [IF_MATCH] : [])],
+    parameters: [
+      ...parameters('path', schema?.params),
+      ...parameters('query', schema?.querystring),
+      ...(needsIfMatch ? [IF_MATCH] : []),
+    ],
     ...(takes !== undefined && { requestBody: { required: true, content: bodyOf(takes) } }),
     responses: Object.fromEntries([
       ...Object.entries(replies).map(([status, { description, schema: body, type = 'application/json' }]) => [
@@ -84,7 +89,12 @@ const describe = (operationId: string, { url, schema, config }: RouteOptions): J
           ...(body === undefined && type !== 'application/json' && { content: { [type]: {} } }),
         },
       ]),
-      ...Object.entries({ ...guarded, ...problems }).map(([status, description]) => [
+      ...Object.entries({
+        ...guarded,
+        ...body,
+        ...(url.startsWith('/api/policy') && POLICY_PROBLEMS),
+        ...problems,
+      }).map(([status, description]) => [
         status,
         { description, content: { [PROBLEM_JSON]: { schema: { $ref: '#/components/schemas/Problem' } } } },
       ]),
@@ -96,6 +106,16 @@ const GUARD_PROBLEMS = {
   401: 'No token, or none that is good now; or none is configured, and all of this is off.',
   403: 'The token’s role does not suffice, or a page of another origin asks.',
   429: 'Too many wrong tokens from this address.',
+}
+
+const POLICY_PROBLEMS = {
+  503: 'Redis cannot be asked; or there are several workers, and no Redis for them to agree by.',
+}
+
+const BODY_PROBLEMS = {
+  400: 'The body cannot be read.',
+  413: 'The body is larger than half a mebibyte.',
+  415: 'The body is of another type.',
 }
 
 const IF_MATCH = {
@@ -112,11 +132,11 @@ const bodyOf = (takes: 'policy' | z.ZodType): JsonObject => {
   return { 'application/json': { schema }, 'application/yaml': { schema } }
 }
 
-const queryParameters = (query: unknown): JsonObject[] => {
-  if (!(query instanceof z.ZodObject)) return []
-  const { properties = {}, required = [] } = z.toJSONSchema(query, { io: 'input' })
-  return Object.entries(properties).map(([name, schema]) => ({
-    ...{ name, in: 'query', required: required.includes(name), schema },
+const parameters = (where: 'path' | 'query', schema: unknown): JsonObject[] => {
+  if (!(schema instanceof z.ZodObject)) return []
+  const { properties = {}, required = [] } = z.toJSONSchema(schema, { io: 'input' })
+  return Object.entries(properties).map(([name, property]) => ({
+    ...{ name, in: where, required: required.includes(name), schema: property },
   }))
 }
 

@@ -63,7 +63,10 @@ describe('the policy of one process', () => {
     expect(body).toMatchObject({ version: 3, policy: { limits: { l: { requests: 5 } } } })
     const history = await ask(proxy, 'GET', '/api/policy/history')
     expect(history.body.versions.map(({ version }: { version: number }) => version)).toEqual([3, 2, 1, 0])
-    expect(history.body.versions[1]).toMatchObject({ author: 'ADMIN_TOKEN', document: limit(6) })
+    expect(history.body.versions[1]).toMatchObject({ version: 2, author: 'ADMIN_TOKEN' })
+    expect((await ask(proxy, 'GET', '/api/policy/history/2')).body).toMatchObject({ version: 2, document: limit(6) })
+    expect((await ask(proxy, 'GET', '/api/policy/history/9')).status).toBe(404)
+    expect((await ask(proxy, 'GET', '/api/policy/history/two')).body.detail).toMatch(/^version: expected the number/)
     expect((await ask(proxy, 'GET', '/api/status')).body.policy).toEqual({ version: 3 })
     const audit = await proxy.child.line(({ msg }) => msg === 'policy rolled back')
     expect(audit).toMatchObject({ audit: 'policy rolled back', author: 'ADMIN_TOKEN', policyVersion: 3 })
@@ -140,10 +143,75 @@ describe('the policy of one process', () => {
   it('shows no webhook’s URL', async () => {
     const proxy = await startProxy()
     await put(proxy, { alerts: { webhooks: [{ kind: 'slack', url: 'https://hooks.example/very-secret' }] } }, '"0"')
-    const shown = await Promise.all(['/api/policy', '/api/policy/history'].map((path) => ask(proxy, 'GET', path)))
+    const shown = await Promise.all(
+      ['/api/policy', '/api/policy/history', '/api/policy/history/1'].map((path) => ask(proxy, 'GET', path)),
+    )
     expect(JSON.stringify(shown)).not.toContain('very-secret')
     expect(JSON.stringify(proxy.child.lines)).not.toContain('very-secret')
   })
+})
+
+describe('a document that is made to cost much', () => {
+  const nested = (levels: number): string => `${'['.repeat(levels)}${']'.repeat(levels)}`
+  const many = (count: number, entry: (index: number) => [string, unknown]) =>
+    Object.fromEntries(Array.from({ length: count }, (_none, index) => entry(index)))
+
+  it.each<[string, unknown, RegExp]>([
+    [
+      'too many routes',
+      { routes: many(1_001, (index) => [`r${index}`, { match: { path: `/${index}` } }]) },
+      /at most 1000/,
+    ],
+    [
+      'many references to what there is not among many',
+      {
+        limits: many(900, (index) => [`${'l'.repeat(50)}${index}`, { requests: 1, perSeconds: 1 }]),
+        routes: many(900, (index) => [`r${index}`, { match: { path: `/${index}` }, limits: Array(8).fill('none') }]),
+      },
+      /there is no "none" in limits .* and 880 more/,
+    ],
+    [
+      'many methods',
+      {
+        routes: { a: { match: { path: '/', methods: Array.from({ length: 21 }, (_none, i) => `M${'A'.repeat(i)}`) } } },
+      },
+      /at most 20 methods/,
+    ],
+    ['a hidden name', 'routes:\n  __proto__: {match: {path: /}}\n', /__proto__.*is not part of a policy/],
+  ])('is refused in few words: %s', async (_what, body, message) => {
+    const proxy = await startProxy()
+    const { status, body: reply } = await ask(proxy, 'POST', '/api/policy/validate', { body })
+    expect(status).toBe(422)
+    expect(reply.problems.length).toBeLessThanOrEqual(501)
+    expect(
+      reply.problems.map(({ path, message: text }: { path: string; message: string }) => `${path} ${text}`).join(),
+    ).toMatch(message)
+  })
+
+  it('is refused however deep it is, also while there are secrets to be kept', async () => {
+    const proxy = await startProxy()
+    await put(proxy, { alerts: { webhooks: [{ kind: 'slack', url: 'https://hooks.example/very-secret' }] } }, '"0"')
+    const reply = await fetch(`${proxy.admin}/api/policy/validate`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${ADMIN_TOKEN}`, 'Content-Type': 'application/json' },
+      body: `{"alerts": {"webhooks": ${nested(100_000)}}, "routes": ${nested(100_000)}}`,
+    })
+    expect(reply.status).toBe(422)
+  })
+})
+
+it('a policy that was read can be sent back: masks stand for what they hide', async () => {
+  const proxy = await startProxy()
+  const webhooks = ['one', 'two'].map((name) => ({ kind: 'slack', url: `https://hooks.example/${name}` }))
+  await put(proxy, { alerts: { webhooks } }, '"0"')
+  const { policy } = (await ask(proxy, 'GET', '/api/policy')).body
+  expect(policy.alerts.webhooks[0].url).toMatch(/^\[masked [0-9a-f]{8}\]$/)
+  expect(await put(proxy, policy, '"1"')).toMatchObject({ status: 200, body: { differences: [] } })
+  policy.alerts.webhooks.reverse()
+  const reversed = (await put(proxy, policy, '"2"')).body.differences
+  expect(reversed.map(({ path }: { path: string }) => path)).toEqual(['alerts.webhooks.0.url', 'alerts.webhooks.1.url'])
+  policy.alerts.webhooks[0].url = '[masked 00000000]'
+  expect((await put(proxy, policy, '"3"')).body.problems).toMatchObject([{ path: 'alerts.webhooks.0.url' }])
 })
 
 describe('the policy of a fleet', () => {

@@ -2,9 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { DocumentProblem } from '#shared/document-problem.ts'
 import type { Logger } from '#shared/log.ts'
-import { masked } from '../state/policy/differences.ts'
+import { parseYamlApart } from '#shared/yaml-apart.ts'
+import { differencesForLog, masked } from '../state/policy/differences.ts'
 import type { PolicyState } from '../state/policy/open.ts'
 import type { PolicyChange } from '../state/policy/policy-store.ts'
+import { type PolicyVersion, withoutDocument } from '../state/policy/policy-version.ts'
 import { audit } from './audit.ts'
 import { refuse } from './refuse.ts'
 
@@ -16,14 +18,13 @@ const YAML_TYPES = ['application/yaml', 'application/x-yaml', 'text/yaml']
  *     GET  /api/policy            what is in force, with all defaults; ETag is its version
  *     PUT  /api/policy            another one (JSON or YAML); If-Match names the version that it was made from
  *     POST /api/policy/validate   the same without doing it
- *     GET  /api/policy/history    who changed what when, newest first
+ *     GET  /api/policy/history    who changed it when, newest first
+ *     GET  /api/policy/history/3  one of those, with its document
  *     POST /api/policy/rollback   {"to": version}; If-Match as above
  */
 export const policyRoutes = (admin: FastifyInstance, { policies, watch }: PolicyState, log: Logger): void => {
   admin.addContentTypeParser(YAML_TYPES, { parseAs: 'string' }, async (_request: FastifyRequest, text: string) => {
-    // Loaded for the first of them only: it would be memory that nobody uses.
-    const { parseYaml } = await import('#shared/yaml.ts')
-    const parsed = parseYaml(text)
+    const parsed = await parseYamlApart(text)
     if (parsed.kind === 'parsed') return parsed.document
     const told = parsed.problems.map(({ path, message }) => `${path}: ${message}`).join('; ')
     throw Object.assign(new Error(`The body is not YAML: ${told}`), { statusCode: 400 })
@@ -56,10 +57,12 @@ export const policyRoutes = (admin: FastifyInstance, { policies, watch }: Policy
       const expected = expectedVersion(request, reply)
       if (expected === undefined) return reply
       const { probation } = request.query
-      const change = await policies.apply(expected, request.body, {
-        author: request.caller.name,
-        ...(probation === undefined && { badShareBefore: watch.badShareNow }),
-      })
+      const change = await policies.apply(
+        expected,
+        request.body,
+        { author: request.caller.name },
+        { isOnProbation: probation === undefined, badShareNow: await watch.badShareNow() },
+      )
       return answer(request, reply, 'policy applied', change)
     },
   )
@@ -69,33 +72,42 @@ export const policyRoutes = (admin: FastifyInstance, { policies, watch }: Policy
     { schema: { operationId: 'getPolicyHistory' }, config: { role: 'read' } },
     async (_request, reply) => {
       const versions = await policies.history()
-      return reply.send({ versions: versions.map((one) => ({ ...one, document: masked(one.document) })) })
+      return reply.send({ versions: versions.map(({ document: _long, ...one }) => told(one)) })
     },
   )
 
-  admin.post(
+  admin.get<{ Params: { version: number } }>(
+    '/api/policy/history/:version',
+    { schema: { operationId: 'getPolicyVersion', params: versionParams }, config: { role: 'read' } },
+    async (request, reply) => {
+      const found = (await policies.history()).find(({ version }) => version === request.params.version)
+      return found === undefined
+        ? refuseUnknown(reply)
+        : reply.send({ ...told(found), document: masked(found.document) })
+    },
+  )
+
+  admin.post<{ Body: { to: number } }>(
     '/api/policy/rollback',
-    { schema: { operationId: 'rollBackPolicy' }, config: { role: 'operate' } },
+    { schema: { operationId: 'rollBackPolicy', body: rollBackBody }, config: { role: 'operate' } },
     async (request, reply) => {
       const expected = expectedVersion(request, reply)
       if (expected === undefined) return reply
-      const { to } = (request.body ?? {}) as { to?: unknown }
-      if (typeof to !== 'number' || !Number.isSafeInteger(to) || to < 0) {
-        return refuse(reply, 422, 'Unprocessable Content', 'Name the version to go back to, as in {"to": 3}.')
-      }
-      const change = await policies.rollBack(expected, to, { author: request.caller.name })
+      const change = await policies.rollBack(expected, request.body.to, { author: request.caller.name })
       return answer(request, reply, 'policy rolled back', change)
     },
   )
 
   const answer = (request: FastifyRequest, reply: FastifyReply, action: string, change: PolicyChange): FastifyReply => {
+    const { probation } = policies
+    const { version } = policies.active
     switch (change.kind) {
       case 'applied':
-        audit(log, request, action, { policyVersion: change.version, differences: change.differences })
+        audit(log, request, action, { policyVersion: change.version, ...differencesForLog(change.differences) })
         return reply.header('ETag', etag(change.version)).send({
           version: change.version,
           differences: change.differences,
-          ...(policies.active.version === change.version && { probation: policies.probation }),
+          ...(probation !== undefined && version === change.version && { probation: withoutDocument(probation) }),
         })
       case 'invalid':
         return refuseInvalid(reply, change.problems)
@@ -108,13 +120,9 @@ export const policyRoutes = (admin: FastifyInstance, { policies, watch }: Policy
           `Version ${change.version} is the newest: read it, make the change to that, and send it with If-Match: ${etag(change.version)}.`,
         )
       case 'unknown':
-        return refuse(
-          reply,
-          404,
-          'Not Found',
-          'There is no such version; GET /api/policy/history lists those that are kept.',
-        )
+        return refuseUnknown(reply)
       case 'unavailable':
+        audit(log, request, action, { isInDoubt: true })
         return refuseUnavailable(reply, 'Read the policy before you send it again: it may have been accepted.')
     }
   }
@@ -122,6 +130,27 @@ export const policyRoutes = (admin: FastifyInstance, { policies, watch }: Policy
 
 /** A new policy is on probation unless its author says otherwise. */
 const applyQuery = z.strictObject({ probation: z.literal('none', 'expected probation=none').optional() })
+
+const TO_MEANING = 'expected the version to go back to, as in {"to": 3}'
+export const rollBackBody = z.strictObject(
+  { to: z.int(TO_MEANING).min(0, TO_MEANING).describe('The version to go back to.') },
+  TO_MEANING,
+)
+
+/** Of a version, what is not as long as a policy. */
+const told = <Version extends Pick<PolicyVersion, 'probation'>>(version: Version) => ({
+  ...version,
+  ...(version.probation !== undefined && { probation: withoutDocument(version.probation) }),
+})
+
+const VERSION_MEANING = 'expected the number of a version'
+const versionParams = z.strictObject({
+  version: z
+    .string()
+    .regex(/^\d{1,15}$/, VERSION_MEANING)
+    .transform(Number)
+    .describe('As in the history.'),
+})
 
 const etag = (version: number): string => `"${version}"`
 
@@ -137,6 +166,9 @@ const expectedVersion = (request: FastifyRequest, reply: FastifyReply): number |
   )
   return undefined
 }
+
+const refuseUnknown = (reply: FastifyReply): FastifyReply =>
+  refuse(reply, 404, 'Not Found', 'There is no such version; GET /api/policy/history lists those that are kept.')
 
 export const refuseInvalid = (reply: FastifyReply, problems: readonly DocumentProblem[]): FastifyReply =>
   refuse(reply, 422, 'Unprocessable Content', 'The policy has problems; nothing has changed.', { problems })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rollBackBody } from './policy-routes.ts'
 
 /**
  * What the admin port answers, as its OpenAPI document tells and its tests hold. It is not loaded by the proxy: what is
@@ -30,12 +31,9 @@ const differences = z
 
 const inFlight = z.strictObject({ requests: number(), upgrades: number(), longestMs: number() })
 
-const probation = z.strictObject({
-  since: time(),
-  until: time(),
-  base: number().describe('The version to go back to.'),
-  badShareBefore: share().describe('Of replies that were refused or failed, before it.'),
-})
+const stored = z.strictObject({ since: time(), until: time(), base: number().describe('The version to go back to.') })
+const badShareBefore = share().describe('Of replies that were refused or failed, before it.')
+const probation = z.strictObject({ ...stored.shape, badShareBefore })
 
 const rows = <Shape extends z.ZodRawShape>(shape: Shape) => z.array(z.strictObject({ ...shape, count: number() }))
 const routeName = () => text().nullable().describe('null: none matches.')
@@ -100,11 +98,11 @@ const drain = z.strictObject({ phase: text(), inFlight })
 const applied = z.strictObject({ version: number(), differences, probation: probation.optional() })
 const version = z.strictObject({
   version: number(),
-  document: z.unknown().describe('As its author wrote it, secrets masked.'),
   author: text(),
   at: time(),
   reason: text().optional(),
-  probation: probation.optional(),
+  badShareBefore: badShareBefore.optional(),
+  probation: stored.optional(),
 })
 
 interface OkReply {
@@ -124,11 +122,9 @@ interface Operation {
 
 const INVALID = 'The policy has problems: all of them, by path.'
 const UNPARSED = 'The body is neither JSON nor YAML.'
-const UNAVAILABLE = 'Redis cannot be asked, so that the fleet cannot agree.'
 const changes = {
   412: 'Somebody else was first; ETag is the newest version.',
   428: 'If-Match is missing.',
-  503: UNAVAILABLE,
 }
 
 export const operations: Readonly<Record<string, Operation>> = {
@@ -190,19 +186,32 @@ export const operations: Readonly<Record<string, Operation>> = {
     problems: { 400: UNPARSED, 422: INVALID },
   },
   getPolicyHistory: {
-    summary: 'Who changed what when, newest first',
+    summary: 'Who changed it when, newest first',
     replies: {
       200: { description: 'The versions that are kept.', schema: z.strictObject({ versions: z.array(version) }) },
     },
   },
+  getPolicyVersion: {
+    summary: 'One version of the history',
+    replies: {
+      200: {
+        description: 'With its document.',
+        schema: z.strictObject({
+          ...version.shape,
+          document: z.unknown().describe('As its author wrote it, secrets masked.'),
+        }),
+      },
+    },
+    problems: { 400: 'The version is no number.', 404: 'There is no such version.' },
+  },
   rollBackPolicy: {
     summary: 'Puts an earlier version in force again, as a new one',
-    takes: z.strictObject({ to: number().describe('The version to go back to.') }),
+    takes: rollBackBody,
     needsIfMatch: true,
     replies: { 200: { description: 'It is in force here; in the fleet within a second.', schema: applied } },
     problems: {
       404: 'There is no such version.',
-      422: 'The version is none, or of no use to this release.',
+      422: 'The version is of no use to this release.',
       ...changes,
     },
   },
@@ -210,7 +219,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'Holds live traffic against a candidate, without effect',
     takes: 'policy',
     replies: { 200: { description: 'It has begun.', schema: z.strictObject({ shadow }) } },
-    problems: { 400: UNPARSED, 422: INVALID, 503: UNAVAILABLE },
+    problems: { 400: UNPARSED, 422: INVALID },
   },
   getShadow: {
     summary: 'What the candidate would have done otherwise, in the whole fleet',
@@ -219,6 +228,6 @@ export const operations: Readonly<Record<string, Operation>> = {
   endShadow: {
     summary: 'Ends the candidate in shadow',
     replies: { 204: { description: 'It has ended.' } },
-    problems: { 404: 'There is none.', 503: UNAVAILABLE },
+    problems: { 404: 'There is none.' },
   },
 }

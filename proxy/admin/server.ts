@@ -1,4 +1,11 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController, type RouteOptions } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+  type RouteOptions,
+} from 'fastify'
 import { closeEveryConnection } from '#shared/close-connections.ts'
 import { isRequestId, mintRequestId } from '#shared/correlation.ts'
 import type { HealthAnswers } from '#shared/health.ts'
@@ -48,8 +55,13 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
   const admin = Fastify({
     loggerInstance: parts.log.child({ listener: 'admin' }) as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true }),
-    bodyLimit: 1_048_576,
+    bodyLimit: BODY_LIMIT_BYTES,
     schemaController: { compilersFactory: NO_COMPILERS },
+    // For what fails before there is a route, and so before any hook.
+    frameworkErrors: (error, request, reply) => {
+      setOwnHeaders(request, reply)
+      return refuse(reply, error.statusCode ?? 400, 'Bad Request', error.message)
+    },
     genReqId: (request) => {
       const offered = request.headers['x-request-id']
       return typeof offered === 'string' && isRequestId(offered) ? offered : mintRequestId()
@@ -57,9 +69,7 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
   })
   admin.setValidatorCompiler(validateByZod)
   if (onRoute !== undefined) admin.addHook('onRoute', onRoute)
-  admin.addHook('onSend', async (request, reply) => {
-    reply.header('X-Request-ID', request.id).header('Cache-Control', 'no-store')
-  })
+  admin.addHook('onSend', async (request, reply) => setOwnHeaders(request, reply))
 
   closeEveryConnection(admin)
 
@@ -78,7 +88,10 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
   })
   admin.register((guarded, _options, done) => {
     guard(guarded, parts.tokens, parts.log)
-    drainRoutes(guarded, parts.drainable, parts.log)
+    guarded.register((scope, _scopeOptions, scopeDone) => {
+      drainRoutes(scope, parts.drainable, parts.log)
+      scopeDone()
+    })
     guarded.get(
       '/api/status',
       { schema: { operationId: 'getStatus' }, config: { role: 'read' } },
@@ -92,7 +105,7 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
       policyRoutes(guarded, parts.policy, parts.log)
       shadowRoutes(guarded, parts.policy, parts.log)
     } else {
-      guarded.all('/api/policy*', { schema: { hide: true } }, (_request, reply) =>
+      guarded.all('/api/policy*', { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
         refuse(reply, 503, 'Service Unavailable', NOTHING_TO_AGREE_BY),
       )
     }
@@ -108,6 +121,13 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
   })
   return admin
 }
+
+const setOwnHeaders = (request: FastifyRequest, reply: FastifyReply): void => {
+  reply.header('X-Request-ID', request.id).header('Cache-Control', 'no-store')
+}
+
+/** A policy of a thousand routes comes near. */
+const BODY_LIMIT_BYTES = 524_288
 
 /** Of what Fastify itself refuses. Those of `node:http` would bring all of fetch with them: 4 MB. */
 const TITLES: Readonly<Record<number, string>> = { 413: 'Content Too Large', 415: 'Unsupported Media Type' }

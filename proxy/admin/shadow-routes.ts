@@ -1,5 +1,6 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '#shared/log.ts'
+import { differencesForLog } from '../state/policy/differences.ts'
 import type { PolicyState } from '../state/policy/open.ts'
 import { audit } from './audit.ts'
 import { refuseInvalid, refuseUnavailable } from './policy-routes.ts'
@@ -13,6 +14,11 @@ import { refuse } from './refuse.ts'
  *     DELETE /api/policy/shadow   ends it
  */
 export const shadowRoutes = (admin: FastifyInstance, { policies, shadow }: PolicyState, log: Logger): void => {
+  const inDoubt = (request: FastifyRequest, reply: FastifyReply, action: string): FastifyReply => {
+    audit(log, request, action, { isInDoubt: true })
+    return refuseUnavailable(reply, 'Ask for the shadow before you try again: it may have been accepted.')
+  }
+
   admin.put(
     '/api/policy/shadow',
     { schema: { operationId: 'beginShadow' }, config: { role: 'operate' } },
@@ -20,8 +26,8 @@ export const shadowRoutes = (admin: FastifyInstance, { policies, shadow }: Polic
       const tried = policies.try(request.body)
       if (tried.kind === 'invalid') return refuseInvalid(reply, tried.problems)
       const change = await shadow.begin(policies.unmasked(request.body), request.caller.name)
-      if (change.kind === 'unavailable') return refuseUnavailable(reply, 'Nothing has begun.')
-      audit(log, request, 'shadow begun', { differences: tried.differences })
+      if (change.kind === 'unavailable') return inDoubt(request, reply, 'shadow begun')
+      audit(log, request, 'shadow begun', differencesForLog(tried.differences))
       return reply.send({ shadow: await shadow.report() })
     },
   )
@@ -36,10 +42,9 @@ export const shadowRoutes = (admin: FastifyInstance, { policies, shadow }: Polic
     '/api/policy/shadow',
     { schema: { operationId: 'endShadow' }, config: { role: 'operate' } },
     async (request, reply) => {
-      if ((await shadow.report()) === undefined)
-        return refuse(reply, 404, 'Not Found', 'There is no candidate in shadow.')
+      if (!shadow.isOn) return refuse(reply, 404, 'Not Found', 'There is no candidate in shadow.')
       const change = await shadow.end(request.caller.name)
-      if (change.kind === 'unavailable') return refuseUnavailable(reply, 'Ask for the shadow before you try again.')
+      if (change.kind === 'unavailable') return inDoubt(request, reply, 'shadow ended')
       audit(log, request, 'shadow ended', {})
       return reply.status(204).send()
     },

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { documentProblems } from '#shared/document-problem.ts'
+import { documentProblems, hiddenKeys } from '#shared/document-problem.ts'
 import type { KeysetReading } from '#shared/keyring.ts'
 
 /** `read` looks, `operate` changes, too. */
@@ -59,6 +59,8 @@ const keyset = z.record(
 export const readAdminTokens = (document: unknown): KeysetReading<readonly AdminToken[]> => {
   const parsed = keyset.safeParse(document, { reportInput: true })
   if (!parsed.success) return { kind: 'bad', problems: documentProblems(parsed.error, 'a keyset of tokens') }
+  const hidden = hiddenKeys(document, 'a keyset of tokens')
+  if (hidden.length > 0) return { kind: 'bad', problems: hidden }
   const tokens = new Map<string, AdminToken & { readonly status: 'enabled' | 'disabled' }>()
   for (const [name, { role, sha256, status }] of Object.entries(parsed.data)) {
     const twin = tokens.get(sha256.toLowerCase())

@@ -118,10 +118,10 @@ const operandOf = (name: CommandName, operands: readonly string[]): string | und
   const [operand, ...more] = operands
   const surplus = expected === undefined ? operand : more[0]
   if (surplus !== undefined) throw usageError(`"${name}" does not take "${surplus}".`)
-  if (operand === undefined && expected !== undefined && expected !== '[FILE]') {
+  if (operand === undefined && expected !== undefined && !expected.startsWith('[')) {
     throw usageError(`"${name}" needs a ${expected}${expected === 'FILE' ? ' ("-" is standard input)' : ''}.`)
   }
-  if (expected === 'VERSION') wholeNumber('VERSION', operand, 0)
+  if (expected === 'VERSION' || expected === '[VERSION]') wholeNumber('VERSION', operand, 0)
   return operand
 }
 

@@ -1,6 +1,6 @@
 /** What a command takes; what it does is in `<name>-command.ts` and `policy-commands.ts`. */
 export interface CommandShape {
-  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | 'NAME'
+  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | '[VERSION]' | 'NAME'
   readonly options: readonly OptionName[]
   readonly meaning: string
 }
@@ -24,7 +24,11 @@ export const COMMON_OPTIONS: readonly OptionName[] = ['json', 'help']
 
 const COMMANDS = {
   status: { options: [], meaning: 'who runs there, since when, with which policy, what is in flight' },
-  'policy show': { options: [], meaning: 'the policy that is in force, as YAML' },
+  'policy show': {
+    operand: '[VERSION]',
+    options: [],
+    meaning: 'the policy in force, as YAML; with VERSION, that one as written',
+  },
   'policy validate': { operand: 'FILE', options: [], meaning: 'every problem of a policy; changes nothing' },
   'policy diff': { operand: 'FILE', options: [], meaning: 'what it would change, key by key; changes nothing' },
   'policy apply': {

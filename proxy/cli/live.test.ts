@@ -55,6 +55,8 @@ describe('the commands and a real proxy', () => {
     )
     expect((await cli('status')).stdout).toMatch(/probation +until .*, else back to version 0; so far 0 requests/)
     expect((await fetch(origin)).status).toBe(200)
+    expect((await cli('policy show 1')).stdout).toMatch(/^# version 1, by ADMIN_TOKEN, \d.*\nroutes:\n {2}all:\n/)
+    expect(await cli('policy show 7')).toMatchObject({ exit: 1, stderr: expect.stringContaining('no such version') })
 
     const drained = await cli('drain --wait')
     expect(drained).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^(Drained|The connection ended)/) })

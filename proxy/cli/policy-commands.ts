@@ -4,12 +4,17 @@ import { differenceTable } from './difference-table.ts'
 import { EXIT } from './exit-status.ts'
 import { type Fields, fieldsOf, isFields, isVersion, listOf, told } from './fields.ts'
 import { readInput } from './input-file.ts'
-import { policyYaml } from './policy-yaml.ts'
+import { policyYaml, versionYaml } from './policy-yaml.ts'
 import { printable } from './printable.ts'
 import { Refusal } from './refusal.ts'
 import { table } from './table.ts'
 
-export const policyShow: Command = async ({ client }) => {
+export const policyShow: Command = async ({ client, invocation }) => {
+  if (invocation.operand !== undefined) {
+    const found = await client.call('GET', `/api/policy/history/${Number(invocation.operand)}`)
+    client.need(found, 'version', isVersion)
+    return outcome(found, versionYaml(found.body))
+  }
   const reply = await client.call('GET', '/api/policy')
   client.need(reply, 'version', isVersion)
   client.need(reply, 'policy', isFields)

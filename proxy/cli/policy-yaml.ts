@@ -4,16 +4,21 @@ import { isUnsafe, printable, printableLines } from './printable.ts'
 import { problemTable } from './refusal.ts'
 
 /** The policy that is in force, as a file that could be applied again; what is not of it stands in comments. */
-export const policyYaml = ({ version, refused, policy }: Fields): string => {
-  const document = new Document(policy)
+export const policyYaml = ({ version, refused, policy }: Fields): string =>
+  commented([`version ${told(version)}`, ...(refused === undefined ? [] : refusedComments(fieldsOf(refused)))], policy)
+
+/** One of the history, as its author wrote it. */
+export const versionYaml = ({ version, author, at, document }: Fields): string =>
+  commented([`version ${told(version)}, by ${told(author)}, ${told(at)}`], document)
+
+const commented = (comments: readonly string[], value: unknown): string => {
+  const document = new Document(value)
   visit(document, {
     Scalar: (_key, node) => {
-      if (typeof node.value !== 'string') return
       // Within these quotes an escape is one, so that what is printed still says the same.
-      if (isUnsafe(node.value)) node.type = 'QUOTE_DOUBLE'
+      if (typeof node.value === 'string' && isUnsafe(node.value)) node.type = 'QUOTE_DOUBLE'
     },
   })
-  const comments = [`version ${told(version)}`, ...(refused === undefined ? [] : refusedComments(fieldsOf(refused)))]
   const yaml = printableLines(
     document.toString({ lineWidth: 0, doubleQuotedMinMultiLineLength: Number.MAX_SAFE_INTEGER }),
   )

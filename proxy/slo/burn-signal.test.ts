@@ -4,6 +4,7 @@ import { connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { freePort } from '../../deploy/local/ports.ts'
 import type { Outcome } from '../outcome.ts'
+import { type RefusalKind, refusal } from '../refusal.ts'
 import { BurnSignal } from './burn-signal.ts'
 
 const MINUTE_MS = 60_000
@@ -25,8 +26,8 @@ const signalOn = (counts: SharedCounts): BurnSignal => {
 
 const alone = () => signalOn(new SharedCounts(undefined, 'a', { name: 'burn', keysLimit: 1_000 }))
 
-const outcome = (kind: Outcome['kind'], status: number): Outcome => ({
-  ...{ kind, status, refusal: undefined, durationMs: 1, bodyBytes: 0 },
+const outcome = (kind: Outcome['kind'], status: number, refused?: RefusalKind): Outcome => ({
+  ...{ kind, status, refusal: refused && refusal(refused), durationMs: 1, bodyBytes: 0 },
 })
 
 const count = (signal: BurnSignal, version: number, times: number, of: Outcome): void => {
@@ -38,15 +39,26 @@ describe('the burn of a version', () => {
     [outcome('replied', 200), 0],
     [outcome('replied', 404), 0],
     [outcome('replied', 500), 1],
-    [outcome('refused', 429), 1],
-    [outcome('refused', 502), 1],
-    [outcome('cut', 200), 1],
-    [outcome('answered', 503), 0],
-    [outcome('client-abort', 499), 0],
+    [outcome('refused', 429, 'rate-limited'), 1],
+    [outcome('refused', 502, 'upstream-failed'), 1],
+    [outcome('refused', 500, 'internal-error'), 1],
+    [outcome('cut', 200, 'upstream-failed'), 1],
   ])('counts %o as %d', (of, badShare) => {
     const signal = alone()
     count(signal, 1, 4, of)
     expect(signal.of(1, clock.nowMs)).toEqual({ requests: 4, badShare })
+  })
+
+  it.each([
+    [outcome('answered', 503)],
+    [outcome('client-abort', 499)],
+    [outcome('refused', 400, 'malformed-request')],
+    [outcome('refused', 501, 'tunnel-refused')],
+    [outcome('cut', 200, 'request-timeout')],
+  ])('has no part of what anyone can send as often as they like: %o', (of) => {
+    const signal = alone()
+    count(signal, 1, 4, of)
+    expect(signal.of(1, clock.nowMs)).toEqual({ requests: 0, badShare: 0 })
   })
 
   it('is none where there were no requests', () => {
@@ -74,28 +86,24 @@ describe('the burn of a version', () => {
     expect(signal.of(1, START_MS)).toEqual({ requests: 40, badShare: 0.75 })
   })
 
-  it('is that of the fleet', async () => {
+  it('is that of the fleet, also for one who asks for the first time', async () => {
     const redis = await new RedisProcess(await freePort()).start()
     closing.push(() => redis.close())
-    const instances = await Promise.all(
-      ['a', 'b'].map(async (name) => {
-        const guard = await connectedGuard(singleTarget(redis.port), 'burn')
-        const counts = new SharedCounts(guard, name, { name: 'burn', flushIntervalMs: 10, keysLimit: 1_000 })
-        closing.push(
-          () => guard.close(),
-          () => counts.close(),
-        )
-        return signalOn(counts)
-      }),
-    )
-    const [one, other] = instances as [BurnSignal, BurnSignal]
-    count(one, 1, 30, outcome('replied', 200))
-    count(other, 1, 10, outcome('refused', 429))
-    await expect
-      .poll(() => instances.map((signal) => signal.of(1, START_MS)))
-      .toEqual([
-        { requests: 40, badShare: 0.25 },
-        { requests: 40, badShare: 0.25 },
-      ])
+    const join = async (name: string, flushIntervalMs: number): Promise<BurnSignal> => {
+      const guard = await connectedGuard(singleTarget(redis.port), 'burn')
+      const counts = new SharedCounts(guard, name, { name: 'burn', flushIntervalMs, keysLimit: 1_000 })
+      closing.push(
+        () => guard.close(),
+        () => counts.close(),
+      )
+      return signalOn(counts)
+    }
+    const instances = [await join('a', 10), await join('b', 10)] as const
+    count(instances[0], 1, 30, outcome('replied', 200))
+    count(instances[1], 1, 10, outcome('refused', 429, 'rate-limited'))
+    const all = { requests: 40, badShare: 0.25 }
+    await expect.poll(() => instances.map((signal) => signal.of(1, START_MS))).toEqual([all, all])
+    const late = await join('c', 60_000)
+    expect(await late.latest(1, START_MS)).toEqual(all)
   })
 })

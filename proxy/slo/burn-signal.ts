@@ -5,7 +5,7 @@ import type { Outcome } from '../outcome.ts'
 /** What became of the requests that met one version of the policy. */
 export interface Burn {
   readonly requests: number
-  /** Of them, refused, cut or failed; 0 where there were none. */
+  /** Of them, refused by the policy, cut or failed; 0 where there were none. */
   readonly badShare: number
 }
 
@@ -46,6 +46,7 @@ export class BurnSignal {
 
   /** Called at the end of each exchange. */
   count(version: number, outcome: Outcome): void {
+    if (isNobodys(outcome)) return
     if (version !== this.#version) this.#turnTo(version)
     this.#ofVersion.requests++
     if (isBad(outcome)) this.#ofVersion.bad++
@@ -57,8 +58,16 @@ export class BurnSignal {
     const minutes = this.#minutes(sinceMs)
     const sum = (what: 'requests' | 'bad') =>
       minutes.reduce((total, minute) => total + this.#counts.add(`${version}:${minute}:${what}`, 0, COUNT_LIFE_MS), 0)
-    const requests = sum('requests')
-    return { requests, badShare: requests === 0 ? 0 : sum('bad') / requests }
+    const [requests, bad] = [sum('requests'), sum('bad')]
+    // The two come one after the other: of a moment in between there may be more bad ones than all.
+    return { requests, badShare: requests === 0 ? 0 : Math.min(1, bad / requests) }
+  }
+
+  /** The same, with what the fleet has counted up to now: for who has not asked before. */
+  async latest(version: number, sinceMs: number): Promise<Burn> {
+    this.of(version, sinceMs)
+    await this.#counts.flush()
+    return this.of(version, sinceMs)
   }
 
   /** Hands what has been counted to where the fleet's counts are. */
@@ -86,12 +95,17 @@ export class BurnSignal {
   }
 
   #minutes(sinceMs: number): number[] {
-    const first = Math.floor(sinceMs / MINUTE_MS)
     const last = Math.floor(this.#clock.wallMs() / MINUTE_MS)
+    const first = Math.max(Math.floor(sinceMs / MINUTE_MS), last - COUNT_LIFE_MS / MINUTE_MS)
     return Array.from({ length: Math.max(0, last - first + 1) }, (_none, index) => first + index)
   }
 }
 
-/** What a policy can be to blame for. A client that left is nobody's fault. */
-const isBad = ({ kind, status }: Outcome): boolean =>
-  kind === 'refused' || kind === 'cut' || (kind === 'replied' && status >= 500)
+/**
+ * What no policy has a part in: requests for Sidegate itself, clients that left, and requests that none would let through.
+ * Anyone can send as many of those as they like.
+ */
+const isNobodys = ({ kind, refusal }: Outcome): boolean =>
+  kind === 'answered' || kind === 'client-abort' || refusal?.text.fault === 'client'
+
+const isBad = ({ kind, status }: Outcome): boolean => kind !== 'replied' || status >= 500

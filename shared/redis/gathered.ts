@@ -2,14 +2,17 @@ import { randomBytes } from 'node:crypto'
 import type { RedisGuard } from '../redis.ts'
 import { Script } from './script.ts'
 
-/** KEYS: what has been told. ARGV: who, what, seconds to live. */
+/** KEYS: what has been told. ARGV: who, what, seconds to live, how many may tell: those who live tell it again. */
 const TELL = new Script(`
+if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[4]) then redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 return redis.call('EXPIRE', KEYS[1], ARGV[3])
 `)
 
 /** How long what was told last is kept, also of who has ended since. */
 const LIFE_SECONDS = 3_600
+/** Of them, ended ones included. */
+const MEMBERS_LIMIT = 1_000
 
 /**
  * What each instance has to say of one subject, gathered from all: each writes its own latest text, and anyone reads them
@@ -32,7 +35,7 @@ export class Gathered {
     const key = this.#keyOf(subject)
     await this.#redis?.call<unknown>(
       key,
-      (redis) => TELL.run(redis, [key], [this.#member, text, LIFE_SECONDS]),
+      (redis) => TELL.run(redis, [key], [this.#member, text, LIFE_SECONDS, MEMBERS_LIMIT]),
       () => undefined,
     )
   }

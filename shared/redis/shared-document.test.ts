@@ -169,3 +169,29 @@ it('the greatest version that anyone has heard of stays', async () => {
   await eventually('the newest is back', () => behind.document.current?.version === 2)
   expect(behind.document.current?.body).toBe('a\nb\n')
 })
+
+it('a long history of large documents is read, and written back after a loss, in calls that keep their deadline', async () => {
+  const body = 'x'.repeat(400_000)
+  const [one] = (await startFleet('large', { historyLimit: 50 })) as [Member]
+  for (let version = 0; version < 50; version++) {
+    await eventually('it is written', async () => {
+      await one.document.propose(version, `${body}${version}`)
+      return one.document.current?.version === version + 1
+    })
+  }
+  const [late] = (await startFleet('large', { historyLimit: 50 })) as [Member]
+  await eventually('it is known', () => late.document.current?.version === 50)
+  const versions = Array.from({ length: 50 }, (_none, index) => 50 - index)
+  await eventually('its history is, too', async () => (await late.document.history()).length === 50)
+  expect((await late.document.history()).map(({ version }) => version)).toEqual(versions)
+  await redis.command(['FLUSHALL'])
+  await eventually('it is written back', async () => {
+    await one.document.refresh()
+    return (await one.document.history()).length === 50
+  })
+  const [latest] = (await startFleet('large', { historyLimit: 50 })) as [Member]
+  await eventually('all is back', async () => (await latest.document.history()).length === 50)
+  expect((await latest.document.history()).every(({ version, body: text }) => text === `${body}${version - 1}`)).toBe(
+    true,
+  )
+})

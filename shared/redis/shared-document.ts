@@ -52,23 +52,47 @@ return {1, version}
 `)
 
 /**
- * KEYS: the document, its history. ARGV: a version, its body, the channel, seconds to settle, and the history, newest
- * first. Writes it back to a server that has lost it: the greater version stays. Until every instance has asked and, where it
- * knows of a greater one, restored that, nothing new is accepted: it would take a version that there has been.
+ * KEYS: the document, its history. ARGV: a version, its body, the channel, seconds to settle. Writes it back to a server
+ * that has lost it: the greater version stays. Until every instance has asked and, where it knows of a greater one,
+ * restored that, nothing new is accepted: it would take a version that there has been.
  */
 const RESTORE = new Script(`
 if tonumber(redis.call('HGET', KEYS[1], 'version') or '0') >= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[1], 'body', ARGV[2])
 redis.call('HSET', KEYS[1], 'settlesAt', redis.call('TIME')[1] + ARGV[4])
 redis.call('DEL', KEYS[2])
-for i = 5, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[i]) end
+redis.call('RPUSH', KEYS[2], ARGV[1] .. ' ' .. ARGV[2])
 redis.call('PUBLISH', ARGV[3], ARGV[1])
 return 1
 `)
 
+/**
+ * KEYS: the document, its history. ARGV: the version that was restored, how long its history is by now, older entries. Goes
+ * on with the restoring, unless somebody else does so.
+ */
+const RESTORE_OLDER = new Script(`
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[1] or redis.call('LLEN', KEYS[2]) ~= tonumber(ARGV[2]) then return 0 end
+for i = 3, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[i]) end
+return 1
+`)
+
+/** Of the history, in one call: each may be large, and a call has its deadline. */
+const CHARACTERS_PER_CALL = 100_000
+const ENTRIES_PER_CALL = 10
+
+/** 0 for what is none: somebody else has written there. */
+const versionIn = (text: string | null | undefined): number => {
+  const version = Number(text ?? 0)
+  return Number.isSafeInteger(version) ? version : 0
+}
+
+/** Neighbours are about as long as one another. */
+const entriesPerCall = (entry: Version | undefined): number =>
+  Math.max(1, Math.min(ENTRIES_PER_CALL, Math.floor(CHARACTERS_PER_CALL / (entry?.body.length ?? 1))))
+
 const parseEntry = (entry: string): Version => {
   const space = entry.indexOf(' ')
-  return { version: Number(entry.slice(0, space)), body: entry.slice(space + 1) }
+  return { version: versionIn(entry.slice(0, space)), body: entry.slice(space + 1) }
 }
 
 /**
@@ -84,6 +108,7 @@ export class SharedDocument {
   #current: Version | undefined
   /** Newest first, as Redis has told it last. */
   #history: readonly Version[] = []
+  #readingHistory: Promise<void> | undefined
   readonly #endings: (() => void)[] = []
 
   /** @param onChange is given each version that this instance comes to know, in ascending order; some may be left out */
@@ -138,34 +163,68 @@ export class SharedDocument {
 
   /** The versions that are kept, newest first: from Redis, or as they were heard last. */
   async history(): Promise<readonly Version[]> {
-    const found = await this.#redis.call(
-      this.#keys[0],
-      (commander) => commander.lrange(this.#keys[1], 0, -1),
-      () => undefined,
-    )
-    if (found !== undefined && found.length > 0) this.#history = found.map(parseEntry)
+    await this.#readHistory()
     return this.#history
   }
 
   /** Asks Redis for what there is. Never rejects. */
   async refresh(): Promise<void> {
-    const [key, historyKey] = this.#keys
+    const [key] = this.#keys
     const knownVersion = this.#current?.version ?? 0
     const found = await this.#redis.call(
       key,
       async (commander) => {
-        const version = Number((await commander.hget(key, 'version')) ?? 0)
-        if (version <= knownVersion) return { version, entries: [] }
-        return { version, entries: await commander.lrange(historyKey, 0, -1) }
+        const version = versionIn(await commander.hget(key, 'version'))
+        if (version <= knownVersion) return { version, body: undefined }
+        const [newest, body] = await commander.hmget(key, 'version', 'body')
+        return { version: versionIn(newest), body: body ?? undefined }
       },
       () => undefined,
     )
     if (found === undefined || this.#stop.signal.aborted) return
-    if (this.#current !== undefined && found.version < this.#current.version) return this.#restore(this.#current)
-    const [newest, ...older] = found.entries.map(parseEntry)
-    if (newest === undefined) return
-    this.#history = [newest, ...older]
-    this.#learn(newest)
+    const { version, body } = found
+    if (this.#current !== undefined && version < this.#current.version) return this.#restore(this.#current)
+    if (body !== undefined) this.#learn({ version, body })
+    // For a Redis that loses everything, and has to be told it again.
+    if (this.#history[0]?.version !== this.#current?.version) void this.#readHistory()
+  }
+
+  #readHistory(): Promise<void> {
+    this.#readingHistory ??= this.#readHistoryInParts().finally(() => {
+      this.#readingHistory = undefined
+    })
+    return this.#readingHistory
+  }
+
+  /** From the newest on, until what follows is known. */
+  async #readHistoryInParts(): Promise<void> {
+    const [key, historyKey] = this.#keys
+    const known = new Map(this.#history.map((entry) => [entry.version, entry]))
+    const found: Version[] = []
+    let length = entriesPerCall(this.#current)
+    for (let start = 0; start < this.#settings.historyLimit; ) {
+      const part = await this.#redis.call(
+        key,
+        (commander) => commander.lrange(historyKey, start, start + length - 1),
+        () => undefined,
+      )
+      if (part === undefined) break // what there is of it by now is better than none
+      const entries = part.map(parseEntry)
+      found.push(...entries)
+      const isKnown = entries.every(({ version, body }) => known.get(version)?.body === body)
+      if (isKnown || entries.length < length) break
+      start += length
+      length = entriesPerCall(entries.at(-1))
+    }
+    const oldest = found.at(-1)?.version ?? 0
+    if (found.length === 0) return
+    // What was pushed meanwhile has moved the rest on, so that some came twice.
+    const all = new Map(
+      [...found, ...this.#history.filter(({ version }) => version < oldest)].map((e) => [e.version, e]),
+    )
+    this.#history = [...all.values()]
+      .toSorted((some, others) => others.version - some.version)
+      .slice(0, this.#settings.historyLimit)
   }
 
   async #poll(): Promise<void> {
@@ -197,20 +256,29 @@ export class SharedDocument {
 
   /** Redis has an older one, or none: it has lost what was written. */
   async #restore(current: Version): Promise<void> {
-    const others = this.#history.filter(({ version }) => version < current.version)
-    const history = [current, ...others].slice(0, this.#settings.historyLimit)
-    const args = [
-      ...[current.version, current.body, this.#channel, Math.ceil((SETTLE_POLLS * this.#pollIntervalMs) / 1_000)],
-      ...history.map(({ version, body }) => `${version} ${body}`),
-    ]
+    const older = this.#history.filter(({ version }) => version < current.version)
+    const history = [current, ...older].slice(0, this.#settings.historyLimit)
+    const settleSeconds = Math.ceil((SETTLE_POLLS * this.#pollIntervalMs) / 1_000)
+    const args = [current.version, current.body, this.#channel, settleSeconds]
     const isRestored = await this.#redis.call<unknown>(
       this.#keys[0],
       (commander) => RESTORE.run(commander, this.#keys, args),
       () => 0,
     )
     if (isRestored !== 1) return
-    this.#history = history
     this.#log.warn({ document: this.#settings.name, version: current.version }, 'redis had lost it: written back')
+    for (let length = 1; length < history.length; ) {
+      const next = history.slice(length, length + entriesPerCall(history[length]))
+      const part = next.map(({ version, body }) => `${version} ${body}`)
+      const isTaken = await this.#redis.call<unknown>(
+        this.#keys[0],
+        (commander) => RESTORE_OLDER.run(commander, this.#keys, [current.version, length, ...part]),
+        () => 0,
+      )
+      if (isTaken !== 1) return
+      length += next.length
+    }
+    this.#history = history
   }
 
   get #pollIntervalMs(): number {

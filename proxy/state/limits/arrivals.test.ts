@@ -79,17 +79,19 @@ describe('arrival times', () => {
     )
   })
 
-  it('that are copied go their own way', () => {
+  it('that go on beside others begin as those are, key by key, and change nothing of them', () => {
     const arrivals = new Arrivals(0)
     arrivals.set('a', 1, 0, 10)
     arrivals.expire(PERIOD_MS, PERIOD_MS)
     arrivals.set('b', 2, PERIOD_MS, 10)
-    const copy = arrivals.copy()
-    copy.set('b', 3, PERIOD_MS, 10)
+    const beside = arrivals.beside(PERIOD_MS)
+    expect(beside.get('a', PERIOD_MS, 10)).toBe(1)
+    beside.set('b', 3, PERIOD_MS, 10)
     arrivals.set('a', 4, PERIOD_MS, 10)
-    expect([arrivals, copy].map((one) => ['a', 'b'].map((key) => one.get(key, PERIOD_MS, 10)))).toEqual([
+    expect([arrivals, beside].map((one) => ['a', 'b'].map((key) => one.get(key, PERIOD_MS, 10)))).toEqual([
       [4, 2],
       [1, 3],
     ])
+    expect(beside.size).toBe(2)
   })
 })

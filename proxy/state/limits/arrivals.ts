@@ -11,9 +11,12 @@ export class Arrivals {
   #current = new Map<string, number>()
   #previous = new Map<string, number>()
   #turnedAtMs: number
+  readonly #base: Arrivals | undefined
 
-  constructor(nowMs: number) {
+  /** @param base what each key begins with, when it is asked for first; it is never changed */
+  constructor(nowMs: number, base?: Arrivals) {
     this.#turnedAtMs = nowMs
+    this.#base = base
   }
 
   /** How many keys are held; one may be held twice. */
@@ -25,10 +28,15 @@ export class Arrivals {
   get(key: string, nowMs: number, keysLimit: number): number | undefined {
     const current = this.#current.get(key)
     if (current !== undefined) return current
-    const previous = this.#previous.get(key)
+    const earlier = this.#previous.get(key) ?? this.#base?.peek(key)
     // Moved on here, and not only when it changes: a client that is refused all the time must not be forgotten for it.
-    if (previous !== undefined) this.#add(key, previous, nowMs, keysLimit)
-    return previous
+    if (earlier !== undefined) this.#add(key, earlier, nowMs, keysLimit)
+    return earlier
+  }
+
+  /** Without remembering that it was asked for. */
+  peek(key: string): number | undefined {
+    return this.#current.get(key) ?? this.#previous.get(key)
   }
 
   set(key: string, arrivalMs: number, nowMs: number, keysLimit: number): void {
@@ -41,11 +49,9 @@ export class Arrivals {
     if (nowMs - this.#turnedAtMs >= capacityMs) this.#turn(nowMs)
   }
 
-  copy(): Arrivals {
-    const copy = new Arrivals(this.#turnedAtMs)
-    copy.#current = new Map(this.#current)
-    copy.#previous = new Map(this.#previous)
-    return copy
+  /** For who begins with what is here, key by key, and goes on apart: in no time, however many there are. */
+  beside(nowMs: number): Arrivals {
+    return new Arrivals(nowMs, this)
   }
 
   #add(key: string, arrivalMs: number, nowMs: number, keysLimit: number): void {

@@ -43,7 +43,8 @@ export interface Quota {
 /** What is left to a client with this theoretical arrival time. */
 export const quota = ({ emissionMs, capacityMs }: Rate, arrivalMs: number, nowMs: number): Quota => {
   const resetMs = within(capacityMs, arrivalMs, nowMs) - nowMs
-  return { remaining: Math.floor((capacityMs - resetMs + ROUNDING_MS) / emissionMs), resetMs }
+  const remaining = Math.floor((capacityMs - resetMs + ROUNDING_MS) / emissionMs)
+  return { remaining: Math.min(remaining, Math.round(capacityMs / emissionMs)), resetMs }
 }
 
 /** What was remembered under a limit of more capacity than now is a bucket used up, and no debt beyond it. */

@@ -57,12 +57,12 @@ export class LimitStates {
     }
   }
 
-  /** The same, to be changed apart from this: for a policy that is tried beside the one in force. */
-  copy(): LimitStates {
+  /** The same, to go on apart from this: for a policy that is tried beside the one in force. */
+  beside(nowMs: number): LimitStates {
     return new LimitStates(
       this.#states
         .entries()
-        .map(([name, { keyKind, arrivals }]) => [name, { keyKind, arrivals: arrivals.copy() }] as const),
+        .map(([name, { keyKind, arrivals }]) => [name, { keyKind, arrivals: arrivals.beside(nowMs) }] as const),
     )
   }
 

@@ -11,10 +11,9 @@ const unknownNames: Check = ({ routes, operations, limits, slo }) =>
     const problems: DocumentProblem[] = []
     const expectOne = (field: string, used: string, defined: Readonly<Record<string, unknown>>, where: string) => {
       if (Object.hasOwn(defined, used)) return
-      const known = Object.keys(defined).join(', ') || 'none'
       problems.push({
         path: `routes.${name}.${field}`,
-        message: `there is no "${used}" in ${where} (there are: ${known}); add it there, or name another`,
+        message: `there is no "${used}" in ${where} (there are: ${inShort(Object.keys(defined))}); add it there, or name another`,
       })
     }
     if (route.operation !== undefined) expectOne('operation', route.operation, operations, 'operations')
@@ -22,6 +21,15 @@ const unknownNames: Check = ({ routes, operations, limits, slo }) =>
     if (route.slo !== undefined) expectOne('slo', route.slo, slo.objectives, 'slo.objectives')
     return problems
   })
+
+const NAMES_SHOWN = 20
+
+/** A message stays short, however many there are. */
+const inShort = (names: readonly string[]): string => {
+  if (names.length === 0) return 'none'
+  const shown = names.slice(0, NAMES_SHOWN).join(', ')
+  return names.length > NAMES_SHOWN ? `${shown} and ${names.length - NAMES_SHOWN} more` : shown
+}
 
 /** The same but for the names of parameters. */
 const shapeOf = (path: string): string => path.replace(/:[^/]+/g, ':').replace(/(?<=.)\/$/, '')

@@ -20,6 +20,14 @@ export const differences = (from: unknown, to: unknown): Difference[] => {
     .map((path) => ({ path, from: shown(path, before.get(path)), to: shown(path, after.get(path)) }))
 }
 
+const LOGGED_LIMIT = 100
+
+/** A line of the log stays one that can be read. */
+export const differencesForLog = (all: readonly Difference[]): Readonly<Record<string, unknown>> => ({
+  differences: all.slice(0, LOGGED_LIMIT),
+  ...(all.length > LOGGED_LIMIT && { differencesLeftOut: all.length - LOGGED_LIMIT }),
+})
+
 /** With secrets masked, wherever it is shown. */
 export const masked = (document: unknown, path = ''): unknown => {
   if (Array.isArray(document)) return document.map((item, index) => masked(item, below(path, String(index))))
@@ -34,16 +42,20 @@ export const masked = (document: unknown, path = ''): unknown => {
 export const unmasked = (document: unknown, known: unknown): unknown => {
   const secrets = new Map<string, unknown>()
   for (const [path, value] of leaves(known)) if (isSecret(path, value)) secrets.set(mark(value), value)
-  const unmask = (value: unknown, path: string): unknown => {
-    if (Array.isArray(value)) return value.map((item, index) => unmask(item, below(path, String(index))))
-    if (typeof value === 'object' && value !== null) {
-      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unmask(item, below(path, key))]))
-    }
-    const digest = typeof value === 'string' && SECRET.test(path) ? MASK.exec(value)?.[1] : undefined
-    return digest === undefined ? value : (secrets.get(digest) ?? value)
-  }
-  return secrets.size === 0 ? document : unmask(document, '')
+  if (secrets.size === 0 || !isMembers(document) || !isMembers(document.alerts)) return document
+  const { webhooks } = document.alerts
+  if (!Array.isArray(webhooks)) return document
+  // Nothing else is looked into: it may be anything, however deep.
+  const bare = webhooks.map((webhook: unknown) => {
+    if (!isMembers(webhook) || typeof webhook.url !== 'string') return webhook
+    const digest = MASK.exec(webhook.url)?.[1]
+    return digest === undefined ? webhook : { ...webhook, url: secrets.get(digest) ?? webhook.url }
+  })
+  return { ...document, alerts: { ...document.alerts, webhooks: bare } }
 }
+
+const isMembers = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const shown = (path: string, value: unknown): unknown => (isSecret(path, value) ? `[masked ${mark(value)}]` : value)
 

@@ -7,7 +7,7 @@ import { SharedDocument, type Version } from '#shared/redis/shared-document.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { type CompiledPolicy, compilePolicy } from './compile.ts'
 import { readPolicy } from './read.ts'
-import { type RawShadowReport, ShadowReport } from './shadow-report.ts'
+import { ShadowReport } from './shadow-report.ts'
 
 const NAME = 'policy-shadow'
 const TELL_INTERVAL_MS = 1_000
@@ -84,18 +84,24 @@ export class PolicyShadow {
     return this.#write(null, author)
   }
 
+  /** Whether there is a candidate, of use to this instance or not. */
+  get isOn(): boolean {
+    return (this.#shadowed?.document ?? null) !== null
+  }
+
   /** What all instances have to say of the candidate; undefined where there is none. */
   async report(): Promise<Readonly<Record<string, unknown>> | undefined> {
     const shadowed = this.#shadowed
-    if (shadowed === undefined || shadowed.document === null) return undefined
-    const others = await this.#gathered.others(String(shadowed.version))
+    if (shadowed === undefined || !this.isOn) return undefined
+    const others = await this.#gathered.others(subjectOf(shadowed))
     const sum = new ShadowReport()
     if (this.#candidate !== undefined) sum.add(this.#candidate.report.raw())
-    for (const text of others ?? []) sum.add(JSON.parse(text) as RawShadowReport)
+    const unreadable = (others ?? []).filter((text) => !sum.addText(text)).length
     return {
       ...{ author: shadowed.author, at: shadowed.at },
       ...(this.#problems.length > 0 && { problems: this.#problems }),
       ...(others === undefined && { note: 'Redis cannot be asked at the moment: of this instance alone' }),
+      ...(unreadable > 0 && { note: `without ${unreadable} instances, whose reports cannot be read here` }),
       ...sum.told(),
     }
   }
@@ -111,7 +117,7 @@ export class PolicyShadow {
   }
 
   #take({ version, body }: Version): void {
-    const shadowed = { version, ...(JSON.parse(body) as Omit<Shadowed, 'version'>) }
+    const shadowed = parseShadowed({ version, body })
     this.#shadowed = shadowed
     this.#candidate = undefined
     this.#problems = []
@@ -132,7 +138,20 @@ export class PolicyShadow {
 
   async #tell(): Promise<void> {
     const report = this.#candidate?.report.raw()
-    if (report === undefined || report.requests === 0) return
-    await this.#gathered.tell(String(this.#shadowed?.version), JSON.stringify(report))
+    if (this.#shadowed === undefined || report === undefined || report.requests === 0) return
+    await this.#gathered.tell(subjectOf(this.#shadowed), JSON.stringify(report))
+  }
+}
+
+/** A Redis that has lost its documents gives a version twice; the reports of both are not to be mixed. */
+const subjectOf = ({ version, at }: Shadowed): string => `${version}:${at}`
+
+/** What is no candidate is none: it can be ended, and another begun. */
+const parseShadowed = ({ version, body }: Version): Shadowed => {
+  try {
+    const { document = null, author, at } = JSON.parse(body) as Omit<Shadowed, 'version'>
+    return { version, document, author: String(author), at: String(at) }
+  } catch {
+    return { version, document: null, author: 'unknown', at: new Date(0).toISOString() }
   }
 }

@@ -5,7 +5,7 @@ import { LocalDocument } from '#shared/redis/local-document.ts'
 import { SharedDocument, type Version } from '#shared/redis/shared-document.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { type CompiledPolicy, compilePolicy } from './compile.ts'
-import { type Difference, differences, unmasked } from './differences.ts'
+import { type Difference, differences, differencesForLog, unmasked } from './differences.ts'
 import { type PolicyVersion, type Probation, parseVersion, versionBody } from './policy-version.ts'
 import { readPolicy } from './read.ts'
 import type { Policy } from './schema.ts'
@@ -17,9 +17,17 @@ const HISTORY_LIMIT = 50
 export interface PolicyAuthor {
   readonly author: string
   readonly reason?: string
-  /** How requests do now, for the new version to be measured by; undefined for one that is not on probation. */
-  readonly badShareBefore?: number
 }
+
+/** How a change is watched. */
+export interface ChangeWatch {
+  readonly isOnProbation: boolean
+  /** The share of refused and failed replies now; undefined where there were too few to tell. */
+  readonly badShareNow: number | undefined
+}
+
+/** Not at all: what an operator goes back to is known. */
+const UNWATCHED: ChangeWatch = { isOnProbation: false, badShareNow: undefined }
 
 /** What became of a change. */
 export type PolicyChange =
@@ -31,6 +39,11 @@ export type PolicyChange =
   | { readonly kind: 'unavailable' }
   /** There is no such version to go back to. */
   | { readonly kind: 'unknown' }
+
+/** What a document would change. */
+export type PolicyTrial =
+  | { readonly kind: 'valid'; readonly policy: Policy; readonly differences: readonly Difference[] }
+  | { readonly kind: 'invalid'; readonly problems: readonly DocumentProblem[] }
 
 /** A version that this instance cannot use, e.g. since it is of a later release; it goes on with the one that it has. */
 export interface RefusedVersion {
@@ -51,7 +64,11 @@ export class PolicyStore {
   readonly #document: SharedDocument | LocalDocument
   readonly #initial: PolicyVersion
   #active: CompiledPolicy
+  /** As its author wrote it. */
+  #activeDocument: unknown
   #probation: Probation | undefined
+  /** As it was before the active version. */
+  #badShareBefore = 0
   #refused: RefusedVersion | undefined
 
   /** @param initial what was read at the start, and the document that it was read from */
@@ -64,6 +81,7 @@ export class PolicyStore {
     this.#log = log
     this.#clock = clock
     this.#active = compilePolicy(0, initial.policy)
+    this.#activeDocument = initial.document
     this.#initial = { version: 0, document: initial.document, author: initial.author, at: this.#now() }
     const onChange = (current: Version) => this.#take(current)
     this.#document =
@@ -78,9 +96,9 @@ export class PolicyStore {
   }
 
   /** How the active version is watched; undefined where it is not, or not any more. */
-  get probation(): Probation | undefined {
-    const isOver = this.#probation !== undefined && Date.parse(this.#probation.until) <= this.#clock.wallMs()
-    return isOver ? undefined : this.#probation
+  get probation(): (Probation & { readonly badShareBefore: number }) | undefined {
+    if (this.#probation === undefined || Date.parse(this.#probation.until) <= this.#clock.wallMs()) return undefined
+    return { ...this.#probation, badShareBefore: this.#badShareBefore }
   }
 
   /** The newest version, where this instance cannot use it. */
@@ -103,30 +121,34 @@ export class PolicyStore {
   }
 
   /** What a change would do, without doing it. */
-  try(document: unknown): Extract<PolicyChange, { kind: 'applied' | 'invalid' }> {
+  try(document: unknown): PolicyTrial {
     const reading = readPolicy(this.unmasked(document))
     if (reading.kind === 'bad') return { kind: 'invalid', problems: reading.problems }
-    return {
-      kind: 'applied',
-      version: this.newestVersion + 1,
-      differences: differences(this.#active.policy, reading.policy),
-    }
+    return { kind: 'valid', policy: reading.policy, differences: differences(this.#active.policy, reading.policy) }
   }
 
   /**
    * Puts another policy in force, here at once and in the fleet within a second, if `expected` is still the newest version.
    * A document with a problem changes nothing.
    */
-  async apply(expected: number, masked: unknown, { badShareBefore, ...by }: PolicyAuthor): Promise<PolicyChange> {
+  async apply(
+    expected: number,
+    masked: unknown,
+    by: PolicyAuthor,
+    { isOnProbation, badShareNow }: ChangeWatch = UNWATCHED,
+  ): Promise<PolicyChange> {
     const document = this.unmasked(masked)
     const tried = this.try(document)
     if (tried.kind === 'invalid') return tried
-    const probation = badShareBefore === undefined ? undefined : this.#probationFrom(expected, document, badShareBefore)
-    const body = versionBody({ document, ...by, at: this.#now(), ...(probation !== undefined && { probation }) })
+    // What is on probation is no measure for what comes after it.
+    const badShareBefore = this.probation === undefined ? (badShareNow ?? this.#badShareBefore) : this.#badShareBefore
+    const probation = isOnProbation ? this.#probationOf(tried.policy) : undefined
+    const at = this.#now()
+    const body = versionBody({ document, ...by, at, badShareBefore, ...(probation !== undefined && { probation }) })
     const proposal = await this.#document.propose(expected, body)
     switch (proposal.kind) {
       case 'accepted':
-        return { ...tried, version: proposal.version }
+        return { kind: 'applied', version: proposal.version, differences: tried.differences }
       case 'conflict':
         return { kind: 'conflict', version: proposal.current?.version ?? 0 }
       default:
@@ -135,10 +157,17 @@ export class PolicyStore {
   }
 
   /** Puts the document of an earlier version in force again, as a new version, which is not on probation. */
-  async rollBack(expected: number, to: number, by: Omit<PolicyAuthor, 'badShareBefore'>): Promise<PolicyChange> {
+  async rollBack(expected: number, to: number, by: PolicyAuthor): Promise<PolicyChange> {
     const wanted = (await this.history()).find(({ version }) => version === to)
     if (wanted === undefined) return { kind: 'unknown' }
     return this.apply(expected, wanted.document, { reason: `back to version ${to}`, ...by })
+  }
+
+  /** Goes back to what was before the version that is on probation. */
+  async endProbation(expected: number, by: PolicyAuthor): Promise<PolicyChange> {
+    const { probation } = this
+    if (probation === undefined || this.#active.version !== expected) return { kind: 'unknown' }
+    return this.apply(expected, probation.baseDocument, by)
   }
 
   /** Newest first; the last is what this instance was started with. */
@@ -164,26 +193,29 @@ export class PolicyStore {
     const before = this.#active
     this.#refused = undefined
     this.#active = compilePolicy(current.version, reading.policy)
+    this.#activeDocument = found?.document
     this.#probation = found?.probation
+    this.#badShareBefore = found?.badShareBefore ?? 0
     this.#log.info(
       {
         policyVersion: current.version,
         author: found?.author,
         ...(found?.reason !== undefined && { reason: found.reason }),
-        differences: differences(before.policy, reading.policy),
+        ...differencesForLog(differences(before.policy, reading.policy)),
       },
       'policy changed',
     )
   }
 
-  /** A change of what is on probation is measured by what was before that. */
-  #probationFrom(expected: number, document: unknown, badShareBefore: number): Probation | undefined {
-    const reading = readPolicy(document)
-    const seconds = reading.kind === 'good' ? reading.policy.probation.seconds : 0
+  /** A change of what is on probation goes back to what was before both. */
+  #probationOf({ probation: { seconds } }: Policy): Probation | undefined {
     if (seconds === 0) return undefined
-    const { base, badShareBefore: before } = this.probation ?? { base: expected, badShareBefore }
     const until = new Date(this.#clock.wallMs() + seconds * 1_000).toISOString()
-    return { since: this.#now(), until, base, badShareBefore: before }
+    const { base, baseDocument } = this.probation ?? {
+      base: this.#active.version,
+      baseDocument: this.#activeDocument,
+    }
+    return { since: this.#now(), until, base, baseDocument }
   }
 
   /** With secrets in the place of the masks that this process has put on them. */

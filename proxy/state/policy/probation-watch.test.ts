@@ -34,16 +34,22 @@ const start = async ({ redis }: Setting = {}) => {
   const log = createLogger({ LOG_LEVEL: 'info', LOG_FORMAT: 'json' }, instanceIdentity('proxy', '0'), stream)
   const store = new PolicyStore(await initialPolicy(undefined), redis, log, clock)
   await store.open()
-  const burn = { requests: 0, badShare: 0, of: () => ({ requests: burn.requests, badShare: burn.badShare }) }
+  const burn = {
+    requests: 0,
+    badShare: 0,
+    of: () => ({ requests: burn.requests, badShare: burn.badShare }),
+    latest: async () => burn.of(),
+  }
   const watch = new ProbationWatch(store, burn, log, clock)
   closing.push(
     () => store.close(),
     () => watch.close(),
   )
-  const apply = async (requests: number, badShareBefore: number | null = 0, more: object = {}) => {
+  const apply = async (requests: number, badShareNow: number | null = 0, more: object = {}) => {
     const document = { limits: { l: { requests, perSeconds: 1 } }, ...more }
-    const by = { author: 'ada', ...(badShareBefore !== null && { badShareBefore }) }
-    expect(await store.apply(store.newestVersion, document, by)).toMatchObject({ kind: 'applied' })
+    const watched = { isOnProbation: badShareNow !== null, badShareNow: badShareNow ?? undefined }
+    const change = await store.apply(store.newestVersion, document, { author: 'ada' }, watched)
+    expect(change).toMatchObject({ kind: 'applied' })
   }
   return { store, watch, burn, clock, lines, apply, limit: () => store.active.policy.limits.l?.requests }
 }
@@ -106,6 +112,17 @@ describe('a policy on probation', () => {
     expect([store.active.version, limit()]).toEqual([4, 1])
   })
 
+  it('goes back also when that has long been out of the history', async () => {
+    const { store, watch, burn, apply, limit } = await start()
+    await apply(7, null)
+    for (let requests = 100; requests < 160; requests++) await apply(requests)
+    expect((await store.history()).some(({ version }) => version === 1)).toBe(false)
+    expect(store.probation).toMatchObject({ base: 1 })
+    Object.assign(burn, fails)
+    await watch.look()
+    expect(limit()).toBe(7)
+  })
+
   it('is not, where its author has said so, and neither is a roll-back of either kind', async () => {
     const { store, watch, burn, apply } = await start()
     await apply(1, null)
@@ -117,6 +134,22 @@ describe('a policy on probation', () => {
     expect(store.probation).toBeUndefined()
     await watch.look()
     expect(store.active.version).toBe(4)
+  })
+
+  it('is measured by what was known before, where too few requests have come since to tell', async () => {
+    const { store, watch, burn, apply } = await start()
+    await apply(1, 0.3)
+    Object.assign(burn, { requests: 1_000, badShare: 0.9 })
+    await watch.look()
+    Object.assign(burn, { requests: 49, badShare: 1 })
+    expect(await watch.badShareNow()).toBeUndefined()
+    const document = { limits: { l: { requests: 2, perSeconds: 1 } } }
+    await store.apply(2, document, { author: 'ada' }, { isOnProbation: true, badShareNow: await watch.badShareNow() })
+    expect(store.probation).toMatchObject({ badShareBefore: 0.3 })
+    Object.assign(burn, { requests: 1_000, badShare: 0.35 })
+    await watch.look()
+    expect(store.active.version).toBe(3)
+    expect(await watch.badShareNow()).toBe(0.35)
   })
 
   it('shows itself, and how it does', async () => {

@@ -2,16 +2,20 @@ import { type Clock, systemClock } from '#shared/clock.ts'
 import type { Logger } from '#shared/log.ts'
 import type { Burn } from '../../slo/burn-signal.ts'
 import type { PolicyChange, PolicyStore } from './policy-store.ts'
+import { withoutDocument } from './policy-version.ts'
 
 const TICK_MS = 1_000
-/** How far back one looks for how requests did before a change. */
-const BEFORE_MS = 60_000
+/** How far back one looks for how requests did before a change, and how many it takes to tell. */
+const BEFORE_MS = 300_000
+const BEFORE_REQUESTS = 50
 /** What the audit log and the history call who rolls back by itself. */
 const AUTHOR = 'sidegate'
 
 /** How the requests of one version of the policy do, from a time of the wall clock on. */
 export interface BurnReading {
   of(version: number, sinceMs: number): Burn
+  /** The same, up to now. */
+  latest(version: number, sinceMs: number): Promise<Burn>
 }
 
 /**
@@ -29,6 +33,8 @@ export class ProbationWatch {
   readonly #clock: Clock
   readonly #timer: NodeJS.Timeout
   #rollingBack: Promise<void> | undefined
+  /** Said once of each version. */
+  #lastInVain: number | undefined
 
   constructor(policies: PolicyStore, burn: BurnReading, log: Logger, clock: Clock = systemClock) {
     this.#policies = policies
@@ -44,9 +50,11 @@ export class ProbationWatch {
     await this.#rollingBack
   }
 
-  /** How requests do now. */
-  get badShareNow(): number {
-    return this.#burn.of(this.#policies.active.version, this.#clock.wallMs() - BEFORE_MS).badShare
+  /** How requests do now; undefined where there are too few to tell. */
+  async badShareNow(): Promise<number | undefined> {
+    const sinceMs = this.#clock.wallMs() - BEFORE_MS
+    const { requests, badShare } = await this.#burn.latest(this.#policies.active.version, sinceMs)
+    return requests < BEFORE_REQUESTS ? undefined : badShare
   }
 
   /** What operators are told of it; undefined where nothing is on probation. */
@@ -54,7 +62,7 @@ export class ProbationWatch {
     const { probation } = this.#policies
     return probation === undefined
       ? undefined
-      : { ...probation, ...this.#burn.of(this.#policies.active.version, Date.parse(probation.since)) }
+      : { ...withoutDocument(probation), ...this.#burn.of(this.#policies.active.version, Date.parse(probation.since)) }
   }
 
   /** Called once a second; resolves once what it has begun has ended. */
@@ -67,14 +75,14 @@ export class ProbationWatch {
     const { badShare: tolerance, minimumRequests } = active.policy.probation
     if (requests < minimumRequests || badShare <= probation.badShareBefore + tolerance) return
     const reason = `${percent(badShare)} of ${requests} requests were refused or failed; before, it was ${percent(probation.badShareBefore)}: back to version ${probation.base}`
-    this.#rollingBack ??= this.#rollBack(active.version, probation.base, reason).finally(() => {
+    this.#rollingBack ??= this.#rollBack(active.version, reason).finally(() => {
       this.#rollingBack = undefined
     })
     await this.#rollingBack
   }
 
-  async #rollBack(version: number, base: number, reason: string): Promise<void> {
-    const change = await this.#policies.rollBack(version, base, { author: AUTHOR, reason })
+  async #rollBack(version: number, reason: string): Promise<void> {
+    const change = await this.#policies.endProbation(version, { author: AUTHOR, reason })
     this.#tell(version, change, reason)
   }
 
@@ -92,6 +100,8 @@ export class ProbationWatch {
       case 'unavailable':
         return // tried again at the next look
       default:
+        if (this.#lastInVain === version) return
+        this.#lastInVain = version
         this.#log.error({ ...what, change }, 'a policy that makes requests fail cannot be rolled back')
     }
   }

@@ -93,6 +93,7 @@ const route = z.strictObject({
             .regex(/^[A-Z][A-Z-]{0,31}$/, 'expected a method in capitals, as in GET'),
         )
         .min(1, 'expected at least one method; leave it out for all')
+        .max(20, 'expected at most 20 methods; leave it out for all')
         .optional()
         .describe('Unset, all of them.'),
     })
@@ -141,7 +142,7 @@ const limit = z.strictObject({
     .describe(
       'Asks Redis for each request, within its deadline, in the place of counts that are merged ten times a second.',
     ),
-  keysLimit: count({ min: 1, max: 10_000_000 })
+  keysLimit: count({ min: 1, max: 1_000_000 })
     .default(100_000)
     .describe('Clients remembered at once; the oldest idle ones are forgotten.'),
   announce: flag().default(true).describe('Whether replies say how much is left (`RateLimit`).'),

@@ -1,3 +1,5 @@
+import { z } from 'zod'
+
 /** What is told apart in a report; what is more is counted in the sums alone. */
 const ROWS_LIMIT = 200
 
@@ -20,20 +22,21 @@ export interface ShadowRoute {
   readonly to: RouteName
 }
 
-interface Tally {
-  readonly sum: number
-  readonly rows: readonly (readonly [row: string, count: number])[]
-}
+const count = z.int().min(0)
+const tally = z.object({ sum: count, rows: z.array(z.tuple([z.string(), count])).max(ROWS_LIMIT) })
+type Tally = z.output<typeof tally>
+
+const rawReport = z.object({
+  requests: count,
+  refused: tally,
+  admitted: tally,
+  changed: tally,
+  rerouted: tally,
+  failed: count,
+})
 
 /** A report as instances tell it to one another. */
-export interface RawShadowReport {
-  readonly requests: number
-  readonly refused: Tally
-  readonly admitted: Tally
-  readonly changed: Tally
-  readonly rerouted: Tally
-  readonly failed: number
-}
+export type RawShadowReport = z.output<typeof rawReport>
 
 /** Sums by what they are of, in bounded memory. */
 class Tallies<Row> {
@@ -120,6 +123,16 @@ export class ShadowReport {
       changed: this.#changed.raw(),
       rerouted: this.#rerouted.raw(),
       failed: this.#failed,
+    }
+  }
+
+  /** Another's, as it was told. @returns whether it could be read */
+  addText(text: string): boolean {
+    try {
+      this.add(rawReport.parse(JSON.parse(text)))
+      return true
+    } catch {
+      return false // of another release, or of nobody: the reader is told
     }
   }
 
