@@ -5,7 +5,7 @@ it('a difference tells a number from a text, and what is empty from what is not 
   const differences = [
     { path: 'a', from: 5, to: '5' },
     { path: 'b', from: '-' },
-    { path: 'c', to: '{}' },
+    { path: 'c', to: {} },
   ]
   expect(differenceTable(differences)).toBe('PATH  NOW  THEN\na     5    "5"\nb     "-"  -\nc     -    {}')
   expect(differenceTable([])).toBe('No difference.')

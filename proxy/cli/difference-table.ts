@@ -10,8 +10,5 @@ export const differenceTable = (differences: readonly unknown[]): string =>
         differences.map(fieldsOf).map(({ path, from, to }) => [told(path), shown(from), shown(to)]),
       )
 
-/** As JSON, so that a text "5" is not a number, nor a text "-" a key that is not there. The API has "{}" for what is empty. */
-const shown = (value: unknown): string => {
-  if (value === undefined) return '-'
-  return value === '{}' || value === '[]' ? value : JSON.stringify(value)
-}
+/** As JSON, so that a text "5" is not a number, nor a text "-" a key that is not there. */
+const shown = (value: unknown): string => (value === undefined ? '-' : JSON.stringify(value))

@@ -47,11 +47,11 @@ describe('the commands of a policy, on a proxy', () => {
     })
     expect(await run('policy diff one.yaml')).toMatchObject({
       exit: 1,
-      stdout: expect.stringMatching(/^PATH +NOW +THEN\nlimits +\{\} +-\n[\s\S]*limits\.l\.requests +- +5\n/),
+      stdout: expect.stringMatching(/^PATH +NOW +THEN\nlimits\.l +- +\{.*"requests":5,/),
     })
     expect(await run('policy apply one.yaml')).toMatchObject({
       exit: 0,
-      stdout: expect.stringMatching(/limits\.l\.requests +- +5\n[\s\S]*\nVersion 1 is in force, made from version 0/),
+      stdout: expect.stringMatching(/limits\.l +- [\s\S]*\nVersion 1 is in force, made from version 0/),
     })
     expect(await run('policy diff one.yaml')).toMatchObject({ exit: 0, stdout: 'No difference.\n' })
     expect(await run('policy diff -', OTHER)).toMatchObject({

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Policy } from './schema.ts'
 
 /** One key that two policies do not agree on; undefined where one of them has none. */
 export interface Difference {
@@ -11,14 +12,20 @@ export interface Difference {
 const SECRET = /^alerts\.webhooks\.\d+\.url$/
 const MASK = /^\[masked ([0-9a-f]{8})\]$/
 
-/** What differs, key by key; secrets are masked. */
-export const differences = (from: unknown, to: unknown): Difference[] => {
-  const before = leaves(from)
-  const after = leaves(to)
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .filter((path) => before.get(path) !== after.get(path))
-    .map((path) => ({ path, from: shown(path, before.get(path)), to: shown(path, after.get(path)) }))
+/** What differs, key by key; what only one of them has is told whole. Secrets are masked. */
+export const differences = (from: unknown, to: unknown, path = ''): Difference[] => {
+  if (from === to) return []
+  const [before, after] = [partsOf(from), partsOf(to)]
+  // A list and a map are as different as two numbers.
+  if (before === undefined || after === undefined || Array.isArray(from) !== Array.isArray(to)) {
+    return [{ path, from: masked(from, path), to: masked(to, path) }]
+  }
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)])
+  return [...keys].flatMap((key) => differences(before[key], after[key], below(path, key)))
 }
+
+const partsOf = (value: unknown): Readonly<Record<string, unknown>> | undefined =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
 
 const LOGGED_LIMIT = 100
 
@@ -39,9 +46,8 @@ export const masked = (document: unknown, path = ''): unknown => {
  * The same with masks taken off, so that who reads a policy can send it back: each stands for the secret of `known` that it
  * was put on. One that stands for none stays.
  */
-export const unmasked = (document: unknown, known: unknown): unknown => {
-  const secrets = new Map<string, unknown>()
-  for (const [path, value] of leaves(known)) if (isSecret(path, value)) secrets.set(mark(value), value)
+export const unmasked = (document: unknown, known: Policy): unknown => {
+  const secrets = new Map(known.alerts.webhooks.map(({ url }) => [mark(url), url]))
   if (secrets.size === 0 || !isMembers(document) || !isMembers(document.alerts)) return document
   const { webhooks } = document.alerts
   if (!Array.isArray(webhooks)) return document
@@ -62,13 +68,6 @@ const shown = (path: string, value: unknown): unknown => (isSecret(path, value) 
 const isSecret = (path: string, value: unknown): value is string => typeof value === 'string' && SECRET.test(path)
 
 /** Tells secrets apart, and tells nothing of them. */
-const mark = (secret: unknown): string => createHash('sha256').update(String(secret)).digest('hex').slice(0, 8)
+const mark = (secret: string): string => createHash('sha256').update(secret).digest('hex').slice(0, 8)
 
 const below = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`)
-
-const leaves = (value: unknown, path = '', found = new Map<string, unknown>()): Map<string, unknown> => {
-  if (typeof value !== 'object' || value === null) found.set(path, value)
-  else if (Object.keys(value).length === 0 && path !== '') found.set(path, Array.isArray(value) ? '[]' : '{}')
-  else for (const [key, item] of Object.entries(value)) leaves(item, below(path, key), found)
-  return found
-}

@@ -45,9 +45,9 @@ describe.each([
     const change = await store.apply(0, withLimit(5), { author: 'ada' })
     expect(change).toMatchObject({ kind: 'applied', version: 1 })
     expect(change.kind === 'applied' && change.differences).toContainEqual({
-      path: 'limits.l.requests',
+      path: 'limits.l',
       from: undefined,
-      to: 5,
+      to: expect.objectContaining({ requests: 5, perSeconds: 1 }),
     })
     expect(store.active.version).toBe(1)
     expect(limitOf(store)).toBe(5)
