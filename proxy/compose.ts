@@ -32,21 +32,27 @@ export const compose = (
 ): Pipeline => {
   if (!layers.some((layer) => layer.recover !== undefined)) throw new Error('no layer makes a reply of a refusal')
 
+  // Each way goes through the layers that have something to do on it, and no other.
+  const having = (hook: 'admit' | 'onReply' | 'onFinish'): readonly Placed[] =>
+    layers.flatMap((layer, depth) => (layer[hook] === undefined ? [] : [{ layer, depth }]))
+  const admitting = having('admit')
+  const replying = having('onReply').toReversed()
+  const finishing = having('onFinish').toReversed()
+
   const admit = (exchange: Exchange): Refusal | Reply | undefined => {
-    for (let depth = 0; depth < layers.length; depth++) {
-      const layer = layers[depth] as Layer
-      if (layer.admit !== undefined) {
-        try {
-          const verdict = layer.admit(exchange)
-          if (verdict !== PASS) {
-            return isAnswer(verdict) ? verdict : refusal('internal-error', `layer ${layer.name} gave no verdict`)
-          }
-        } catch (error) {
-          return refusal('internal-error', `layer ${layer.name} failed`, error)
+    for (let index = 0; index < admitting.length; index++) {
+      const { layer, depth } = admitting[index] as Placed
+      exchange.depth = depth
+      try {
+        const verdict = layer.admit?.(exchange)
+        if (verdict !== PASS) {
+          return isAnswer(verdict) ? verdict : refusal('internal-error', `layer ${layer.name} gave no verdict`)
         }
+      } catch (error) {
+        return refusal('internal-error', `layer ${layer.name} failed`, error)
       }
-      exchange.depth = depth + 1
     }
+    exchange.depth = layers.length
     return undefined
   }
 
@@ -76,8 +82,9 @@ export const compose = (
     },
     onReply(exchange, head) {
       let failed: Refusal | undefined
-      for (let depth = exchange.depth - 1; depth >= 0; depth--) {
-        const layer = layers[depth] as Layer
+      for (let index = 0; index < replying.length; index++) {
+        const { layer, depth } = replying[index] as Placed
+        if (depth >= exchange.depth) continue
         try {
           layer.onReply?.(exchange, head)
         } catch (error) {
@@ -87,8 +94,9 @@ export const compose = (
       return failed
     },
     onFinish(exchange, outcome) {
-      for (let depth = exchange.depth - 1; depth >= 0; depth--) {
-        const layer = layers[depth] as Layer
+      for (let index = 0; index < finishing.length; index++) {
+        const { layer, depth } = finishing[index] as Placed
+        if (depth >= exchange.depth) continue
         try {
           layer.onFinish?.(exchange, outcome)
         } catch (error) {
@@ -97,6 +105,12 @@ export const compose = (
       }
     },
   }
+}
+
+/** A layer, and how many are above it. */
+interface Placed {
+  readonly layer: Layer
+  readonly depth: number
 }
 
 /** What the types promise, held against code that got round them. */

@@ -1,5 +1,4 @@
 import type { Logger } from '#shared/log.ts'
-import type { Exchange } from '../exchange.ts'
 import { type Layer, PASS, type PolicyLayer } from '../layer.ts'
 import type { Candidate } from '../state/policy/policy-shadow.ts'
 import { ShadowRun } from './shadow-run.ts'
@@ -33,10 +32,6 @@ export const besideShadow = (
       if (candidate.report.failed()) log.error({ err: error }, 'the candidate in shadow has failed at a request')
     }
   }
-  const run = (exchange: Exchange, step: (run: ShadowRun) => void): void => {
-    const { shadowRun } = exchange
-    if (shadowRun !== undefined) attempt(shadowRun.candidate, () => step(shadowRun))
-  }
 
   return [
     {
@@ -52,8 +47,12 @@ export const besideShadow = (
         }
         return PASS
       },
-      onReply: (exchange, head) => run(exchange, (shadowRun) => shadowRun.onReply(head)),
-      onFinish: (exchange, outcome) => run(exchange, (shadowRun) => shadowRun.onFinish(outcome)),
+      onReply({ shadowRun }, head) {
+        if (shadowRun !== undefined) attempt(shadowRun.candidate, () => shadowRun.onReply(head))
+      },
+      onFinish({ shadowRun }, outcome) {
+        if (shadowRun !== undefined) attempt(shadowRun.candidate, () => shadowRun.onFinish(outcome))
+      },
     },
     ...layers,
     {
@@ -62,7 +61,9 @@ export const besideShadow = (
         exchange.shadowRun?.onAdmitted()
         return PASS
       },
-      onReply: (exchange, head) => run(exchange, (shadowRun) => shadowRun.onAppReply(head)),
+      onReply({ shadowRun }, head) {
+        if (shadowRun !== undefined) attempt(shadowRun.candidate, () => shadowRun.onAppReply(head))
+      },
     },
   ]
 }
