@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { ClientConnection } from './client/connection.ts'
 import type { Pipeline } from './compose.ts'
+import { type ClientFacts, clientOf } from './facts/client-address.ts'
 import { type Correlation, correlation } from './facts/correlation.ts'
 import { expectsContinue, fieldValue, isPersistent, requestHeaders } from './headers.ts'
 import { MalformedMessage } from './http1/malformed.ts'
@@ -60,6 +61,10 @@ export class Exchange {
   /** Undefined where none of the policy matches. */
   readonly route: CompiledRoute | undefined
   readonly correlation: Correlation
+  /** The other end of the connection. */
+  readonly peer: ClientFacts
+  /** The client, as far as trusted peers say. */
+  readonly from: ClientFacts
   readonly clientAddress: string
   readonly hasBody: boolean
   /** Whether the client waits for `100 Continue` before it sends its body. */
@@ -101,7 +106,9 @@ export class Exchange {
     this.policy = context.policies.active
     this.route = this.policy.routes.find(this.method, this.path)
     this.correlation = correlation(rawHeaders)
-    this.clientAddress = client.peerAddress
+    this.peer = client.peer
+    this.from = this.policy.trust === undefined ? client.peer : clientOf(client.peer, rawHeaders, this.policy.trust)
+    this.clientAddress = this.from.address
     this.hasBody = !(framing instanceof MalformedMessage) && (framing.isChunked || (framing.length ?? 0) > 0)
     this.expectsContinue = this.hasBody && expectsContinue(request)
     this.isHandshake = isWebSocketHandshake(request)
@@ -117,8 +124,8 @@ export class Exchange {
     const { requestId, trace } = this.correlation
     return requestHeaders(this.request.rawHeaders, {
       host: this.target?.host ?? '',
-      clientAddress: this.clientAddress,
-      scheme: 'http',
+      forwardedFor: this.from.forwardedFor,
+      scheme: this.from.scheme,
       requestId,
       traceparent: trace.traceparent,
       keepsTraceState: trace.continued,

@@ -40,7 +40,7 @@ const isSubsequence = (part: readonly [string, string][], all: readonly (readonl
 
 const facts: ForwardedFacts = {
   host: 'the.host',
-  clientAddress: 'the address',
+  forwardedFor: 'the address',
   scheme: 'https',
   requestId: 'the ID',
   traceparent: 'the trace',
@@ -48,7 +48,7 @@ const facts: ForwardedFacts = {
 }
 const OURS: [string, string][] = [
   ['Host', facts.host],
-  ['X-Forwarded-For', facts.clientAddress],
+  ['X-Forwarded-For', facts.forwardedFor],
   ['X-Forwarded-Host', facts.host],
   ['X-Forwarded-Proto', facts.scheme],
   ['X-Request-ID', facts.requestId],

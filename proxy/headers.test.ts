@@ -16,7 +16,7 @@ import { startUpstream, type TestUpstream } from './testing/start-upstream.ts'
 
 const facts: ForwardedFacts = {
   host: 'a.example',
-  clientAddress: '192.0.2.7',
+  forwardedFor: '192.0.2.7',
   scheme: 'http',
   requestId: 'the-id',
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
@@ -26,7 +26,7 @@ const facts: ForwardedFacts = {
 /** What the proxy adds to a request, in the order in which it does. */
 const OURS = [
   ...['Host', facts.host],
-  ...['X-Forwarded-For', facts.clientAddress],
+  ...['X-Forwarded-For', facts.forwardedFor],
   ...['X-Forwarded-Host', facts.host],
   ...['X-Forwarded-Proto', facts.scheme],
   ...['X-Request-ID', facts.requestId],

@@ -124,6 +124,16 @@ export const soleFieldValue = (rawHeaders: readonly string[], lowerName: string)
   return found
 }
 
+/** All values of the fields called `lowerName`, as one list (RFC 9110 §5.3); empty where there are none. */
+export const joinedFieldValue = (rawHeaders: readonly string[], lowerName: string): string => {
+  let joined = ''
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (!sameName(rawHeaders[index] as string, lowerName)) continue
+    joined = joined === '' ? (rawHeaders[index + 1] as string) : `${joined},${rawHeaders[index + 1]}`
+  }
+  return joined
+}
+
 /** Whether a field called `lowerName` is there whose value `fits`. */
 export const someField = (
   rawHeaders: readonly string[],
@@ -187,8 +197,8 @@ const keepFields = (rawHeaders: readonly string[], dropped: FieldNames): string[
 /** What we tell the app about a request, besides what the client said. */
 export interface ForwardedFacts {
   readonly host: string
-  /** Of the peer, as far as it is known; empty for a Unix socket. */
-  readonly clientAddress: string
+  /** The client, and those that it came by. */
+  readonly forwardedFor: string
   readonly scheme: 'http' | 'https'
   readonly requestId: string
   readonly traceparent: string
@@ -204,7 +214,7 @@ const takesTrailers = (rawHeaders: readonly string[]): boolean => {
   return false
 }
 
-/** The fields to send to the app. Forwarding fields of the client are replaced, never appended to. */
+/** The fields to send to the app. Forwarding fields are replaced by what is known of the way that the request has come. */
 export const requestHeaders = (rawHeaders: readonly string[], facts: ForwardedFacts): string[] => {
   const headers = keepFields(rawHeaders, droppedFromRequest)
   if (facts.keepsTraceState) {
@@ -217,7 +227,7 @@ export const requestHeaders = (rawHeaders: readonly string[], facts: ForwardedFa
     'Host',
     facts.host,
     'X-Forwarded-For',
-    facts.clientAddress,
+    facts.forwardedFor,
     'X-Forwarded-Host',
     facts.host,
     'X-Forwarded-Proto',

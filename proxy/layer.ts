@@ -26,7 +26,10 @@ export interface Layer {
 }
 
 /** What a layer that obeys the policy may know of an exchange, and what it may note on it for its own reply. */
-export type Facts = Pick<Exchange, 'request' | 'method' | 'path' | 'policy' | 'route' | 'clientAddress' | 'rateLimit'>
+export type Facts = Pick<
+  Exchange,
+  'request' | 'method' | 'path' | 'policy' | 'route' | 'peer' | 'clientAddress' | 'rateLimit'
+>
 
 /**
  * A layer that obeys the policy. It sees facts alone, so that it can run beside the active policy on those of a

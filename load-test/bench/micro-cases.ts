@@ -28,7 +28,7 @@ const replies = Array.from({ length: 8 }, (_, turn) => [
 
 const facts = {
   host: 'api.example.com',
-  clientAddress: '127.0.0.1',
+  forwardedFor: '127.0.0.1',
   scheme: 'http',
   requestId: mintRequestId(),
   traceparent: TRACEPARENT,

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { Exchange, type ExchangeContext } from '../exchange.ts'
-import { peerAddress } from '../facts/client-address.ts'
+import { type ClientFacts, directClient } from '../facts/client-address.ts'
 import type { BodySink } from '../http1/chunked-decoder.ts'
 import { MalformedMessage, SectionTooLarge } from '../http1/malformed.ts'
 import { RequestReader, type RequestStart } from '../http1/request-reader.ts'
@@ -64,7 +64,8 @@ type State = 'head' | 'exchange' | 'rest' | 'closing' | 'switched' | 'gone'
 export class ClientConnection implements BodySink, Listed {
   place = -1
   readonly writer: ReplyWriter
-  readonly peerAddress: string
+  /** Who is at the other end, as its own client. */
+  readonly peer: ClientFacts
   readonly #socket: Socket
   readonly #host: ConnectionHost
   readonly #reader: RequestReader
@@ -90,7 +91,7 @@ export class ClientConnection implements BodySink, Listed {
   constructor(host: ConnectionHost, socket: Socket) {
     this.#host = host
     this.#socket = socket
-    this.peerAddress = peerAddress(socket.remoteAddress)
+    this.peer = directClient(socket.remoteAddress)
     this.writer = new ReplyWriter(socket, this.#onReplySent)
     this.#reader = new RequestReader(this, host.limits.headerBytes)
     this.#deadlineMs = host.nowMs + host.limits.headersTimeoutMs

@@ -39,6 +39,7 @@ const line = (exchange: Exchange, outcome: Outcome): Record<string, unknown> => 
     durationMs: Math.round(outcome.durationMs * 10) / 10,
     bodyBytes: outcome.bodyBytes,
     clientAddress: exchange.clientAddress,
+    ...(exchange.peer.address !== exchange.clientAddress && { peerAddress: exchange.peer.address }),
     ...(refusal !== undefined && { refusal: refusal.kind }),
     ...(refusal?.reason !== undefined && { reason: refusal.reason }),
     ...(refusal?.cause !== undefined && { err: refusal.cause }),

@@ -1,3 +1,4 @@
+import { clientOf } from '../facts/client-address.ts'
 import { type Facts, PASS, type PolicyLayer } from '../layer.ts'
 import type { Outcome } from '../outcome.ts'
 import { isRefusal } from '../refusal.ts'
@@ -25,10 +26,12 @@ export class ShadowRun {
     this.candidate = candidate
     this.#layers = layers
     this.#activeRoute = exchange.route?.name ?? null
-    const { request, method, path, clientAddress } = exchange
+    const { request, method, path, peer } = exchange
     const { policy } = candidate
+    const from = policy.trust === undefined ? peer : clientOf(peer, request.rawHeaders, policy.trust)
+    const clientAddress = from.address
     const route = policy.routes.find(method, path)
-    this.#facts = { request, method, path, clientAddress, policy, route, rateLimit: undefined }
+    this.#facts = { request, method, path, peer, clientAddress, policy, route, rateLimit: undefined }
     this.#refusal = this.#admit()
   }
 

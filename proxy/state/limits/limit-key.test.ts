@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { directClient } from '../../facts/client-address.ts'
 import type { Facts } from '../../layer.ts'
 import { TestPolicies } from '../../testing/policies.ts'
 import type { CompiledRoute } from '../policy/compile.ts'
@@ -23,6 +24,7 @@ const facts = (rawHeaders: string[], clientAddress = '192.0.2.7'): Facts => ({
   path: '/search',
   policy: active,
   route,
+  peer: directClient('192.0.2.99'),
   clientAddress,
   rateLimit: undefined,
 })

@@ -1,3 +1,5 @@
+import type { Trust } from '../../facts/client-address.ts'
+import { AddressRanges } from '../addresses/address-ranges.ts'
 import type { Rate } from '../limits/gcra.ts'
 import { policyMember } from '../limits/rate-limit-fields.ts'
 import { RouteTable } from './route-table.ts'
@@ -37,6 +39,8 @@ export interface CompiledRoute {
 export interface CompiledPolicy {
   readonly version: number
   readonly policy: Policy
+  /** Undefined where nobody is trusted. */
+  readonly trust: Trust | undefined
   readonly limits: ReadonlyMap<string, CompiledLimit>
   readonly routes: RouteTable<CompiledRoute>
 }
@@ -46,6 +50,7 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
   return {
     version,
     policy,
+    trust: compileTrust(policy.trustedProxies),
     limits,
     routes: new RouteTable(
       Object.entries(policy.routes).map(
@@ -54,6 +59,9 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
     ),
   }
 }
+
+const compileTrust = ({ ranges, clientHeader }: Policy['trustedProxies']): Trust | undefined =>
+  ranges.length === 0 ? undefined : { ranges: new AddressRanges(ranges), field: clientHeader }
 
 const compileRoute = (
   name: string,
