@@ -195,3 +195,12 @@ it('a long history of large documents is read, and written back after a loss, in
     true,
   )
 })
+
+it('a history that is being read keeps what is written meanwhile', async () => {
+  const [one] = (await startFleet('meanwhile')) as [Member]
+  for (let version = 0; version < 25; version++) await one.document.propose(version, `body ${version}`)
+  const late = await startMember('meanwhile')
+  const reading = late.document.history()
+  expect(await late.document.propose(25, 'body 25')).toMatchObject({ kind: 'accepted', version: 26 })
+  expect((await reading).map(({ version }) => version)).toEqual(Array.from({ length: 26 }, (_none, index) => 26 - index))
+})

@@ -216,12 +216,8 @@ export class SharedDocument {
       start += length
       length = entriesPerCall(entries.at(-1))
     }
-    const oldest = found.at(-1)?.version ?? 0
-    if (found.length === 0) return
-    // What was pushed meanwhile has moved the rest on, so that some came twice.
-    const all = new Map(
-      [...found, ...this.#history.filter(({ version }) => version < oldest)].map((e) => [e.version, e]),
-    )
+    // What was written meanwhile is known already, and has moved the rest on, so that some came twice.
+    const all = new Map([...this.#history, ...found].map((entry) => [entry.version, entry]))
     this.#history = [...all.values()]
       .toSorted((some, others) => others.version - some.version)
       .slice(0, this.#settings.historyLimit)
