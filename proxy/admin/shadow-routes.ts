@@ -25,8 +25,7 @@ export const shadowRoutes = (admin: FastifyInstance, { policies, shadow }: Polic
     async (request, reply) => {
       const tried = policies.try(request.body)
       if (tried.kind === 'invalid') return refuseInvalid(reply, tried.problems)
-      const change = await shadow.begin(policies.unmasked(request.body), request.caller.name)
-      if (change.kind === 'unavailable') return inDoubt(request, reply, 'shadow begun')
+      if (!(await shadow.begin(tried.document, request.caller.name))) return inDoubt(request, reply, 'shadow begun')
       audit(log, request, 'shadow begun', differencesForLog(tried.differences))
       return reply.send({ shadow: await shadow.report() })
     },
@@ -43,8 +42,7 @@ export const shadowRoutes = (admin: FastifyInstance, { policies, shadow }: Polic
     { schema: { operationId: 'endShadow' }, config: { role: 'operate' } },
     async (request, reply) => {
       if (!shadow.isOn) return refuse(reply, 404, 'Not Found', 'There is no candidate in shadow.')
-      const change = await shadow.end(request.caller.name)
-      if (change.kind === 'unavailable') return inDoubt(request, reply, 'shadow ended')
+      if (!(await shadow.end(request.caller.name))) return inDoubt(request, reply, 'shadow ended')
       audit(log, request, 'shadow ended', {})
       return reply.status(204).send()
     },

@@ -202,5 +202,7 @@ it('a history that is being read keeps what is written meanwhile', async () => {
   const late = await startMember('meanwhile')
   const reading = late.document.history()
   expect(await late.document.propose(25, 'body 25')).toMatchObject({ kind: 'accepted', version: 26 })
-  expect((await reading).map(({ version }) => version)).toEqual(Array.from({ length: 26 }, (_none, index) => 26 - index))
+  expect((await reading).map(({ version }) => version)).toEqual(
+    Array.from({ length: 26 }, (_none, index) => 26 - index),
+  )
 })

@@ -1,9 +1,9 @@
 import { type Clock, systemClock } from '#shared/clock.ts'
 import type { DocumentProblem } from '#shared/document-problem.ts'
 import type { Logger } from '#shared/log.ts'
+import { type FleetDocument, fleetDocument } from '#shared/redis/fleet-document.ts'
 import { Gathered } from '#shared/redis/gathered.ts'
-import { LocalDocument } from '#shared/redis/local-document.ts'
-import { SharedDocument, type Version } from '#shared/redis/shared-document.ts'
+import type { Version } from '#shared/redis/shared-document.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { type CompiledPolicy, compilePolicy } from './compile.ts'
 import { readPolicy } from './read.ts'
@@ -28,16 +28,11 @@ interface Shadowed {
   readonly at: string
 }
 
-export type ShadowChange =
-  | { readonly kind: 'changed' }
-  | { readonly kind: 'invalid'; readonly problems: readonly DocumentProblem[] }
-  | { readonly kind: 'unavailable' }
-
 /** The candidate of the fleet, if there is one: every instance holds its own traffic against it, and reports. */
 export class PolicyShadow {
   readonly #log: Logger
   readonly #clock: Clock
-  readonly #document: SharedDocument | LocalDocument
+  readonly #document: FleetDocument
   readonly #gathered: Gathered
   readonly #timer: NodeJS.Timeout
   #shadowed: Shadowed | undefined
@@ -48,11 +43,7 @@ export class PolicyShadow {
     this.#log = log
     this.#clock = clock
     this.#gathered = new Gathered(redis, NAME, instanceId)
-    const onChange = (current: Version) => this.#take(current)
-    this.#document =
-      redis === undefined
-        ? new LocalDocument(1, onChange)
-        : new SharedDocument(redis, { name: NAME, historyLimit: 1 }, log, onChange)
+    this.#document = fleetDocument(redis, { name: NAME, historyLimit: 1 }, log, (current) => this.#take(current))
     this.#timer = setInterval(() => void this.#tell(), TELL_INTERVAL_MS)
     this.#timer.unref()
   }
@@ -72,15 +63,18 @@ export class PolicyShadow {
     await this.#tell()
   }
 
-  /** Begins with a candidate, in the place of any other. A document with a problem changes nothing. */
-  async begin(document: unknown, author: string): Promise<ShadowChange> {
-    const reading = readPolicy(document)
-    if (reading.kind === 'bad') return { kind: 'invalid', problems: reading.problems }
+  /**
+   * Begins with a candidate, in the place of any other.
+   *
+   * @param document a policy that has been tried: `PolicyStore.try`
+   * @returns whether the fleet has agreed; where not, it may do so yet
+   */
+  begin(document: unknown, author: string): Promise<boolean> {
     return this.#write(document, author)
   }
 
-  /** Ends it. */
-  end(author: string): Promise<ShadowChange> {
+  /** Ends it. @returns as `begin` does */
+  end(author: string): Promise<boolean> {
     return this.#write(null, author)
   }
 
@@ -106,14 +100,14 @@ export class PolicyShadow {
     }
   }
 
-  async #write(document: unknown, author: string): Promise<ShadowChange> {
+  async #write(document: unknown, author: string): Promise<boolean> {
     const body = JSON.stringify({ document, author, at: new Date(this.#clock.wallMs()).toISOString() })
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const proposal = await this.#document.propose(this.#document.current?.version ?? 0, body)
-      if (proposal.kind === 'accepted') return { kind: 'changed' }
+      if (proposal.kind === 'accepted') return true
       if (proposal.kind !== 'conflict') break
     }
-    return { kind: 'unavailable' }
+    return false
   }
 
   #take({ version, body }: Version): void {

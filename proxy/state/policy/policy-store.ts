@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '#shared/clock.ts'
 import type { DocumentProblem } from '#shared/document-problem.ts'
 import type { Logger } from '#shared/log.ts'
-import { LocalDocument } from '#shared/redis/local-document.ts'
-import { SharedDocument, type Version } from '#shared/redis/shared-document.ts'
+import { type FleetDocument, fleetDocument } from '#shared/redis/fleet-document.ts'
+import type { Version } from '#shared/redis/shared-document.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { type CompiledPolicy, compilePolicy } from './compile.ts'
 import { type Difference, differences, differencesForLog, unmasked } from './differences.ts'
@@ -42,7 +42,13 @@ export type PolicyChange =
 
 /** What a document would change. */
 export type PolicyTrial =
-  | { readonly kind: 'valid'; readonly policy: Policy; readonly differences: readonly Difference[] }
+  | {
+      readonly kind: 'valid'
+      /** As it was given, with secrets in the place of the masks that this process has put on them. */
+      readonly document: unknown
+      readonly policy: Policy
+      readonly differences: readonly Difference[]
+    }
   | { readonly kind: 'invalid'; readonly problems: readonly DocumentProblem[] }
 
 /** A version that this instance cannot use, e.g. since it is of a later release; it goes on with the one that it has. */
@@ -61,7 +67,7 @@ export interface RefusedVersion {
 export class PolicyStore {
   readonly #log: Logger
   readonly #clock: Clock
-  readonly #document: SharedDocument | LocalDocument
+  readonly #document: FleetDocument
   readonly #initial: PolicyVersion
   #active: CompiledPolicy
   /** As its author wrote it. */
@@ -83,11 +89,8 @@ export class PolicyStore {
     this.#active = compilePolicy(0, initial.policy)
     this.#activeDocument = initial.document
     this.#initial = { version: 0, document: initial.document, author: initial.author, at: this.#now() }
-    const onChange = (current: Version) => this.#take(current)
-    this.#document =
-      redis === undefined
-        ? new LocalDocument(HISTORY_LIMIT, onChange)
-        : new SharedDocument(redis, { name: 'policy', historyLimit: HISTORY_LIMIT }, log, onChange)
+    const settings = { name: 'policy', historyLimit: HISTORY_LIMIT }
+    this.#document = fleetDocument(redis, settings, log, (current) => this.#take(current))
   }
 
   /** What requests are to obey, now. */
@@ -122,9 +125,11 @@ export class PolicyStore {
 
   /** What a change would do, without doing it. */
   try(document: unknown): PolicyTrial {
-    const reading = readPolicy(this.unmasked(document))
+    const whole = unmasked(document, this.#active.policy)
+    const reading = readPolicy(whole)
     if (reading.kind === 'bad') return { kind: 'invalid', problems: reading.problems }
-    return { kind: 'valid', policy: reading.policy, differences: differences(this.#active.policy, reading.policy) }
+    const { policy } = reading
+    return { kind: 'valid', document: whole, policy, differences: differences(this.#active.policy, policy) }
   }
 
   /**
@@ -133,18 +138,23 @@ export class PolicyStore {
    */
   async apply(
     expected: number,
-    masked: unknown,
+    document: unknown,
     by: PolicyAuthor,
     { isOnProbation, badShareNow }: ChangeWatch = UNWATCHED,
   ): Promise<PolicyChange> {
-    const document = this.unmasked(masked)
     const tried = this.try(document)
     if (tried.kind === 'invalid') return tried
     // What is on probation is no measure for what comes after it.
     const badShareBefore = this.probation === undefined ? (badShareNow ?? this.#badShareBefore) : this.#badShareBefore
     const probation = isOnProbation ? this.#probationOf(tried.policy) : undefined
     const at = this.#now()
-    const body = versionBody({ document, ...by, at, badShareBefore, ...(probation !== undefined && { probation }) })
+    const body = versionBody({
+      document: tried.document,
+      ...by,
+      at,
+      badShareBefore,
+      ...(probation !== undefined && { probation }),
+    })
     const proposal = await this.#document.propose(expected, body)
     switch (proposal.kind) {
       case 'accepted':
@@ -216,11 +226,6 @@ export class PolicyStore {
       baseDocument: this.#activeDocument,
     }
     return { since: this.#now(), until, base, baseDocument }
-  }
-
-  /** With secrets in the place of the masks that this process has put on them. */
-  unmasked(document: unknown): unknown {
-    return unmasked(document, this.#active.policy)
   }
 
   #now(): string {
