@@ -1,32 +1,8 @@
-import { afterEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
-import { RedisProcess } from '#shared/testing/redis-process.ts'
-import { freePort } from '../../deploy/local/ports.ts'
-import { ADMIN_TOKEN, askAdmin } from '../testing/ask-admin.ts'
-import { type ProxyProcess, startProxyProcess } from '../testing/proxy-process.ts'
-import { startRawUpstream } from '../testing/start-upstream.ts'
-
-const closing: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-const startApp = async (): Promise<string> => {
-  const app = await startRawUpstream((socket) => {
-    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-  })
-  closing.push(() => app.close())
-  return app.url
-}
-
-const startProxy = async (appUrl: string, environment: Record<string, string>): Promise<ProxyProcess> => {
-  const proxy = await startProxyProcess(appUrl, { ADMIN_TOKEN, ...environment })
-  closing.push(async () => {
-    proxy.child.process.kill('SIGKILL')
-    await proxy.child.exited()
-  })
-  return proxy
-}
+import { askAdmin } from '../testing/ask-admin.ts'
+import { okApp, operatedProxy, ownRedis } from '../testing/operated-proxy.ts'
+import type { ProxyProcess } from '../testing/proxy-process.ts'
 
 const send = async ({ origin }: ProxyProcess, times: number): Promise<Map<number, number>> => {
   const statuses = new Map<number, number>()
@@ -51,11 +27,10 @@ const put = ({ admin }: ProxyProcess, query = '') =>
 const statusOf = async ({ admin }: ProxyProcess) => (await askAdmin(admin, 'GET', '/api/status')).body
 
 it('a policy that makes requests fail is taken back in the whole fleet, by itself', async () => {
-  const redis = await new RedisProcess(await freePort()).start()
-  closing.push(() => redis.close())
-  const app = await startApp()
-  const one = await startProxy(app, { REDIS_URL: redis.url })
-  const other = await startProxy(app, { REDIS_URL: redis.url })
+  const redis = await ownRedis()
+  const app = await okApp()
+  const one = await operatedProxy(app, { REDIS_URL: redis.url })
+  const other = await operatedProxy(app, { REDIS_URL: redis.url })
   await eventually('they know one another', async () => (await statusOf(one)).fleetSize === 2)
   await send(one, 50)
   expect((await put(one)).status).toBe(200)
@@ -81,7 +56,7 @@ it('a policy that makes requests fail is taken back in the whole fleet, by itsel
 })
 
 it('is not, where the operator has said that it is meant', async () => {
-  const proxy = await startProxy(await startApp(), {})
+  const proxy = await operatedProxy(await okApp(), {})
   expect((await put(proxy, '?probation=none')).status).toBe(200)
   expect((await statusOf(proxy)).policy).toEqual({ version: 1 })
   expect((await send(proxy, 300)).get(429)).toBe(290)

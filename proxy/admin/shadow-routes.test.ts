@@ -1,59 +1,8 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
-import { RedisProcess } from '#shared/testing/redis-process.ts'
-import { freePort } from '../../deploy/local/ports.ts'
-import { ADMIN_TOKEN, askAdmin } from '../testing/ask-admin.ts'
-import { type ProxyProcess, spawnProxy, startProxyProcess } from '../testing/proxy-process.ts'
-import { startRawUpstream } from '../testing/start-upstream.ts'
-
-const closing: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-const startApp = async (): Promise<string> => {
-  const app = await startRawUpstream((socket) => {
-    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-  })
-  closing.push(() => app.close())
-  return app.url
-}
-
-const startRedis = async (): Promise<RedisProcess> => {
-  const redis = await new RedisProcess(await freePort()).start()
-  closing.push(() => redis.close())
-  return redis
-}
-
-const killLater = ({ child }: ProxyProcess): void => {
-  closing.push(async () => {
-    child.process.kill('SIGKILL')
-    await child.exited()
-  })
-}
-
-const startProxy = async (appUrl: string, environment: Record<string, string> = {}): Promise<ProxyProcess> => {
-  const proxy = await startProxyProcess(appUrl, { ADMIN_TOKEN, ...environment })
-  killLater(proxy)
-  return proxy
-}
-
-const startWorkers = async (appUrl: string, redisUrl: string): Promise<ProxyProcess> => {
-  const port = await freePort()
-  const child = spawnProxy({
-    ...{ UPSTREAM_URL: appUrl, WORKERS: '2', ADMIN_TOKEN, REDIS_URL: redisUrl, DRAIN_DELAY_MS: '0' },
-    ...{ HOST: '127.0.0.1', PORT: String(port), ADMIN_HOST: '127.0.0.1', ADMIN_PORT: '0' },
-  })
-  const line = await child.line(({ msg }) => msg === 'proxy runs workers')
-  const { port: adminPort } = line.admin as { port: number }
-  const proxy = { child, origin: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}` }
-  killLater(proxy)
-  await eventually('both workers are ready', async () => {
-    const { workersReady } = (await askAdmin(proxy.admin, 'GET', '/health')).body
-    return workersReady === 2
-  })
-  return proxy
-}
+import { askAdmin } from '../testing/ask-admin.ts'
+import { okApp, operatedProxy, operatedWorkers, ownRedis } from '../testing/operated-proxy.ts'
+import type { ProxyProcess } from '../testing/proxy-process.ts'
 
 /** Its requests come on connections of their own, so that all workers have some. */
 const send = async ({ origin }: ProxyProcess, times: number): Promise<number[]> => {
@@ -75,7 +24,7 @@ const reportOf = async ({ admin }: ProxyProcess) => (await askAdmin(admin, 'GET'
 
 describe('a candidate in shadow', () => {
   it('is begun, told of, and ended', async () => {
-    const proxy = await startProxy(await startApp())
+    const proxy = await operatedProxy(await okApp())
     const { admin, child } = proxy
     expect(await reportOf(proxy)).toBeNull()
     expect((await askAdmin(admin, 'DELETE', '/api/policy/shadow')).status).toBe(404)
@@ -96,23 +45,23 @@ describe('a candidate in shadow', () => {
   })
 
   it('is not begun where it has problems: all of them are told', async () => {
-    const proxy = await startProxy(await startApp())
+    const proxy = await operatedProxy(await okApp())
     const { status, body } = await askAdmin(proxy.admin, 'PUT', '/api/policy/shadow', { body: 'a: 1\nb: 2' })
     expect([status, body.problems.length]).toEqual([422, 2])
     expect(await reportOf(proxy)).toBeNull()
   })
 
   it('is held against the traffic of the whole fleet, also of who comes later, and survives all of it', async () => {
-    const redis = await startRedis()
-    const app = await startApp()
+    const redis = await ownRedis()
+    const app = await okApp()
     const environment = { REDIS_URL: redis.url }
-    const one = await startProxy(app, environment)
-    const other = await startProxy(app, environment)
+    const one = await operatedProxy(app, environment)
+    const other = await operatedProxy(app, environment)
     await askAdmin(one.admin, 'PUT', '/api/policy/shadow', { body: candidate })
     await eventually('the other knows it', async () => (await reportOf(other)) !== null)
     await send(one, 6)
     await send(other, 3)
-    const late = await startProxy(app, environment)
+    const late = await operatedProxy(app, environment)
     await send(late, 1)
     for (const proxy of [one, other, late]) {
       await eventually('all is told', async () => (await reportOf(proxy)).requests === 10)
@@ -125,8 +74,8 @@ describe('a candidate in shadow', () => {
   })
 
   it('is held against the traffic of all workers', async () => {
-    const redis = await startRedis()
-    const proxy = await startWorkers(await startApp(), redis.url)
+    const redis = await ownRedis()
+    const proxy = await operatedWorkers(await okApp(), { REDIS_URL: redis.url })
     await askAdmin(proxy.admin, 'PUT', '/api/policy/shadow', { body: candidate })
     await eventually('requests of both are told', async () => {
       await send(proxy, 10)
@@ -135,8 +84,8 @@ describe('a candidate in shadow', () => {
   })
 
   it('goes on without Redis, of each instance by itself, and is not begun without it', async () => {
-    const redis = await startRedis()
-    const proxy = await startProxy(await startApp(), { REDIS_URL: redis.url })
+    const redis = await ownRedis()
+    const proxy = await operatedProxy(await okApp(), { REDIS_URL: redis.url })
     await askAdmin(proxy.admin, 'PUT', '/api/policy/shadow', { body: candidate })
     await redis.kill()
     expect(await send(proxy, 5)).toEqual(Array(5).fill(200))

@@ -1,24 +1,7 @@
-import { afterEach, describe, expect, it } from 'vitest'
-import { eventually } from '#shared/testing/eventually.ts'
-import { RedisProcess } from '#shared/testing/redis-process.ts'
-import { freePort } from '../../deploy/local/ports.ts'
+import { describe, expect, it } from 'vitest'
 import { ADMIN_TOKEN } from '../testing/ask-admin.ts'
-import { spawnProxy, startProxyProcess } from '../testing/proxy-process.ts'
-import { startRawUpstream } from '../testing/start-upstream.ts'
+import { okApp, operatedProxy, operatedWorkers, ownRedis } from '../testing/operated-proxy.ts'
 import { type CliRun, runCli } from './testing/run-cli.ts'
-
-const closing: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-const startApp = async (): Promise<string> => {
-  const app = await startRawUpstream((socket) => {
-    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-  })
-  closing.push(() => app.close())
-  return app.url
-}
 
 const cliOf =
   (admin: string) =>
@@ -32,8 +15,7 @@ limits: {l: {requests: 2, perSeconds: 3600, announce: false}}
 
 describe('the commands and a real proxy', () => {
   it('try a policy out, apply it, and drain', async () => {
-    const { admin, origin, child } = await startProxyProcess(await startApp(), { ADMIN_TOKEN })
-    closing.push(() => child.process.kill('SIGKILL'))
+    const { admin, origin, child } = await operatedProxy(await okApp())
     const cli = cliOf(admin)
     expect((await cli('status')).stdout).toMatch(/\n +upstream +0 connections, 0 idle, 0 waiting\n/)
     expect(await cli('policy shadow')).toMatchObject({ exit: 0, stdout: 'No candidate is tried out.\n' })
@@ -64,17 +46,10 @@ describe('the commands and a real proxy', () => {
   })
 
   it('tell of all workers', async () => {
-    const redis = await new RedisProcess(await freePort()).start()
-    closing.push(() => redis.close())
-    const child = spawnProxy({
-      ...{ UPSTREAM_URL: await startApp(), WORKERS: '2', ADMIN_TOKEN, DRAIN_DELAY_MS: '0', REDIS_URL: redis.url },
-      ...{ HOST: '127.0.0.1', PORT: String(await freePort()), ADMIN_HOST: '127.0.0.1', ADMIN_PORT: '0' },
-      SIDEGATE_INSTANCE_ID: 'proxy-7',
-    })
-    closing.push(() => child.process.kill('SIGKILL'))
-    const { admin } = (await child.line(({ msg }) => msg === 'proxy runs workers')) as { admin?: { port: number } }
-    const cli = cliOf(`http://127.0.0.1:${admin?.port}`)
-    await eventually('both report', async () => ((await cli('status')).stdout.match(/serving/g) ?? []).length === 2)
+    const redis = await ownRedis()
+    const environment = { REDIS_URL: redis.url, SIDEGATE_INSTANCE_ID: 'proxy-7' }
+    const { admin, child } = await operatedWorkers(await okApp(), environment)
+    const cli = cliOf(admin)
     await cli('policy shadow -', CANDIDATE)
     const { stdout } = await cli('status')
     expect(stdout).toMatch(
