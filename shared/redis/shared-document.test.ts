@@ -184,6 +184,7 @@ it('a long history of large documents is read, and written back after a loss, in
   const versions = Array.from({ length: 50 }, (_none, index) => 50 - index)
   await eventually('its history is, too', async () => (await late.document.history()).length === 50)
   expect((await late.document.history()).map(({ version }) => version)).toEqual(versions)
+  await eventually('who wrote it has all of it, too', async () => (await one.document.history()).length === 50)
   await redis.command(['FLUSHALL'])
   await eventually('it is written back', async () => {
     await one.document.refresh()
