@@ -4,6 +4,7 @@ import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
 import { redisCheck } from '#shared/redis/report.ts'
 import type { RedisGuard } from '#shared/redis.ts'
+import type { Situation } from './exchange.ts'
 import { Upstream } from './forward.ts'
 import type { Layer } from './layer.ts'
 import { TrafficCounts } from './layers/traffic.ts'
@@ -12,7 +13,6 @@ import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
 import { LimitStates } from './state/limits/limit-states.ts'
-import type { CompiledPolicy } from './state/policy/compile.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
 import { upstreamCheck } from './upstream/probe.ts'
 
@@ -25,10 +25,9 @@ export interface ProxyParts {
 }
 
 /** What the process has from outside itself. */
-export interface SharedState {
+export interface SharedState extends Situation {
   /** Undefined in memory mode. */
   readonly redis: RedisGuard | undefined
-  readonly policies: { readonly active: CompiledPolicy }
   /** A candidate that traffic is held against, where there is one. */
   readonly shadow: { readonly current: Candidate | undefined }
   readonly burn: BurnSignal
@@ -79,7 +78,7 @@ export const buildProxy = (
   const pipeline = edge(layers, upstream.forward, log)
   const server = new ProxyServer(
     pipeline,
-    shared.policies,
+    shared,
     {
       targetBytes: settings.TARGET_LIMIT_BYTES,
       headerBytes: settings.HEADER_LIMIT_BYTES,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { compose, type Pipeline } from './compose.ts'
 import type { Exchange } from './exchange.ts'
-import { type Layer, PASS, type Verdict } from './layer.ts'
+import { Later, type Layer, PASS, type Verdict } from './layer.ts'
 import type { Outcome } from './outcome.ts'
 import { type Refusal, refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
@@ -15,7 +15,7 @@ class Journal {
   readonly entries: string[] = []
   readonly failures: [string, unknown][] = []
 
-  layer(name: string, admit: () => Verdict = () => PASS): Layer {
+  layer(name: string, admit: () => Verdict | Later = () => PASS): Layer {
     return {
       name,
       admit: () => {
@@ -49,7 +49,9 @@ const exchangeThrough = (journal: Journal) => {
   const answers: (Refusal | Reply)[] = []
   const exchange = {
     depth: 0,
+    isAnswered: false,
     answer: (given: Refusal | Reply) => {
+      exchange.isAnswered = true
       journal.entries.push('answer')
       answers.push(given)
     },
@@ -188,6 +190,61 @@ describe('a layer that fails', () => {
     pipeline.onFinish(exchange, outcome)
     expect(journal.entries.slice(-3)).toEqual(['below finish', 'above finish', 'rescue finish'])
     expect(journal.failures).toEqual([['broken', cause]])
+  })
+})
+
+describe('a verdict that comes later', () => {
+  const pending = () => {
+    const { promise, resolve, reject } = Promise.withResolvers<Verdict>()
+    const journal = new Journal()
+    const waiting = journal.layer('waiting', () => new Later(promise))
+    const pipeline = journal.pipeline(journal.layer('above'), journal.rescue(), waiting, journal.layer('below'))
+    const { exchange, answers } = exchangeThrough(journal)
+    pipeline.handle(exchange)
+    /** After the promise has been heard. */
+    const heard = () => new Promise<void>((done) => setImmediate(done))
+    return { journal, pipeline, exchange, answers, resolve, reject, heard }
+  }
+
+  it('holds the request up until it is there, and then it goes on down', async () => {
+    const { journal, resolve, heard } = pending()
+    const before = ['above admit', 'rescue admit', 'waiting admit']
+    expect(journal.entries).toEqual(before)
+    resolve(PASS)
+    await heard()
+    expect(journal.entries).toEqual([...before, 'below admit', 'forward'])
+  })
+
+  it('may be a refusal, of which the layers above hear', async () => {
+    const { journal, pipeline, exchange, answers, resolve, heard } = pending()
+    resolve(refusal('rate-limited'))
+    await heard()
+    endIt(pipeline, exchange)
+    expect(answers).toMatchObject([{ kind: 'rate-limited' }])
+    expect(journal.entries.slice(3)).toEqual([
+      ...['answer', 'rescue reply', 'above reply', 'rescue finish', 'above finish'],
+    ])
+  })
+
+  it('comes too late for who has left', async () => {
+    const { journal, pipeline, exchange, resolve, heard } = pending()
+    Object.assign(exchange, { isAnswered: true })
+    pipeline.onFinish(exchange, outcome)
+    const ended = [...journal.entries]
+    resolve(PASS)
+    await heard()
+    expect(journal.entries).toEqual(ended)
+  })
+
+  it('that never becomes one is a failure of its layer, and no admission', async () => {
+    const { answers, reject, heard } = pending()
+    reject(new Error('asked in vain'))
+    await heard()
+    expect(answers).toMatchObject([{ kind: 'internal-error', reason: 'layer waiting failed' }])
+    const other = pending()
+    other.resolve(undefined as never)
+    await other.heard()
+    expect(other.answers).toMatchObject([{ kind: 'internal-error', reason: 'layer waiting gave no verdict' }])
   })
 })
 

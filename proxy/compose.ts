@@ -1,5 +1,5 @@
 import type { Exchange } from './exchange.ts'
-import { type Layer, PASS } from './layer.ts'
+import { Later, type Layer, PASS, type Verdict } from './layer.ts'
 import type { Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import type { Reply, ReplyHead } from './reply.ts'
@@ -39,21 +39,31 @@ export const compose = (
   const replying = having('onReply').toReversed()
   const finishing = having('onFinish').toReversed()
 
-  const admit = (exchange: Exchange): Refusal | Reply | undefined => {
-    for (let index = 0; index < admitting.length; index++) {
+  const descend = (exchange: Exchange, start: number): void => {
+    for (let index = start; index < admitting.length; index++) {
       const { layer, depth } = admitting[index] as Placed
       exchange.depth = depth
-      try {
-        const verdict = layer.admit?.(exchange)
-        if (verdict !== PASS) {
-          return isAnswer(verdict) ? verdict : refusal('internal-error', `layer ${layer.name} gave no verdict`)
-        }
-      } catch (error) {
-        return refusal('internal-error', `layer ${layer.name} failed`, error)
-      }
+      const verdict = ask(layer, exchange)
+      if (verdict === PASS) continue
+      if (verdict instanceof Later) wait(exchange, layer, verdict, index)
+      else exchange.answer(verdict)
+      return
     }
     exchange.depth = layers.length
-    return undefined
+    forward(exchange)
+  }
+
+  /** Goes on where it stopped, unless the exchange has ended meanwhile. */
+  const wait = (exchange: Exchange, layer: Layer, later: Later, index: number): void => {
+    const goOn = (verdict: Verdict): void => {
+      if (exchange.isAnswered) return
+      if (verdict === PASS) descend(exchange, index + 1)
+      else exchange.answer(verdict)
+    }
+    later.verdict.then(
+      (verdict) => goOn(checked(layer, verdict)),
+      (error) => goOn(failure(layer, error)),
+    )
   }
 
   const recover = (exchange: Exchange, first: Refusal): Reply => {
@@ -75,11 +85,7 @@ export const compose = (
 
   return {
     recover,
-    handle(exchange) {
-      const answer = admit(exchange)
-      if (answer === undefined) forward(exchange)
-      else exchange.answer(answer)
-    },
+    handle: (exchange) => descend(exchange, 0),
     onReply(exchange, head) {
       let failed: Refusal | undefined
       for (let index = 0; index < replying.length; index++) {
@@ -113,6 +119,20 @@ interface Placed {
   readonly depth: number
 }
 
+const ask = (layer: Layer, exchange: Exchange): Verdict | Later => {
+  try {
+    const verdict = layer.admit?.(exchange)
+    return verdict instanceof Later ? verdict : checked(layer, verdict)
+  } catch (error) {
+    return failure(layer, error)
+  }
+}
+
 /** What the types promise, held against code that got round them. */
-const isAnswer = (verdict: unknown): boolean =>
-  typeof verdict === 'object' && verdict !== null && ('kind' in verdict || 'head' in verdict)
+const checked = (layer: Layer, verdict: Verdict | undefined): Verdict =>
+  verdict === PASS || (typeof verdict === 'object' && verdict !== null && ('kind' in verdict || 'head' in verdict))
+    ? verdict
+    : refusal('internal-error', `layer ${layer.name} gave no verdict`)
+
+const failure = (layer: Layer, error: unknown): Refusal =>
+  refusal('internal-error', `layer ${layer.name} failed`, error)

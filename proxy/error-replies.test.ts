@@ -13,7 +13,7 @@ import { rawClient } from './testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from './testing/raw-replies.ts'
 import { type LogLine, startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
-import { defaultPolicies } from './testing/unshared-state.ts'
+import { calm } from './testing/unshared-state.ts'
 
 const opened: { close(): Promise<void> }[] = []
 
@@ -362,7 +362,7 @@ describe('a layer that fails: 500', () => {
       },
       (name) => lines.push({ level: 'error', msg: `failure of ${name}` }),
     )
-    const server = new ProxyServer(pipeline, defaultPolicies, limits, new TrafficCounts(), log)
+    const server = new ProxyServer(pipeline, calm, limits, new TrafficCounts(), log)
     await server.port.open('127.0.0.1', 0)
     opened.push({
       async close() {

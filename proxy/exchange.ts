@@ -10,6 +10,7 @@ import type { ShadowRun } from './layers/shadow-run.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import { type Reply, type ReplyHead, setHeader } from './reply.ts'
+import type { EmergencyReading, EmergencyState } from './state/emergency/emergency-state.ts'
 import type { CompiledPolicy, CompiledRoute } from './state/policy/compile.ts'
 import { join } from './upgrade.ts'
 import { isWebSocketHandshake, requestTarget, type Target } from './well-formed.ts'
@@ -32,10 +33,14 @@ export interface UpstreamCall {
   resume(): void
 }
 
-/** What surrounds an exchange, one object for all. */
-export interface ExchangeContext {
-  /** What is in force now. */
+/** What is in force when a request comes. */
+export interface Situation {
   readonly policies: { readonly active: CompiledPolicy }
+  readonly emergency: EmergencyReading
+}
+
+/** What surrounds an exchange, one object for all. */
+export interface ExchangeContext extends Situation {
   readonly pipeline: Pipeline
   readonly limits: ExchangeLimits
   /** Whether replies must end their connection, as the process is draining. */
@@ -60,6 +65,8 @@ export class Exchange {
   readonly policy: CompiledPolicy
   /** Undefined where none of the policy matches. */
   readonly route: CompiledRoute | undefined
+  /** How things were when the request came. */
+  readonly emergency: EmergencyState
   readonly correlation: Correlation
   /** The other end of the connection. */
   readonly peer: ClientFacts
@@ -105,6 +112,7 @@ export class Exchange {
     this.path = pathOf(this.target?.pathAndQuery ?? withoutCredentials(request.target))
     this.policy = context.policies.active
     this.route = this.policy.routes.find(this.method, this.path)
+    this.emergency = context.emergency.state
     this.correlation = correlation(rawHeaders)
     this.peer = client.peer
     this.from = this.policy.trust === undefined ? client.peer : clientOf(client.peer, rawHeaders, this.policy.trust)
@@ -117,6 +125,11 @@ export class Exchange {
   /** Whether a byte of the reply has gone out, so that it cannot be another one any more. */
   get isHeadSent(): boolean {
     return this.client.writer.hasLeft
+  }
+
+  /** Whether nothing more can be said: all has been, or a refusal has taken its place. */
+  get isAnswered(): boolean {
+    return this.#isFinished || this.#refusal !== undefined || this.client.writer.isEnded
   }
 
   /** The header section towards the app. */
@@ -145,7 +158,7 @@ export class Exchange {
 
   /** Sends the head of the app's reply, after the layers have seen it. */
   sendHead(head: ReplyHead): void {
-    if (this.#isAnswered()) return
+    if (this.isAnswered) return
     const failed = this.#context.pipeline.onReply(this, head)
     if (failed === undefined) this.#writeHead(head)
     else this.refuse(failed)
@@ -156,19 +169,19 @@ export class Exchange {
    * @returns false when the client reads slower than the app sends; `resume` follows.
    */
   sendChunk(bytes: Buffer, isStable: boolean): boolean {
-    if (this.#isAnswered()) return true
+    if (this.isAnswered) return true
     this.#bodyBytes += bytes.length
     return this.#keepsUp(this.client.writer.body(bytes, isStable))
   }
 
   /** What has been sent so far goes out: nothing more is here at the moment. @returns as `sendChunk` does */
   flush(): boolean {
-    return this.#isAnswered() || this.#keepsUp(this.client.writer.flush())
+    return this.isAnswered || this.#keepsUp(this.client.writer.flush())
   }
 
   /** Ends the app's reply. */
   end(trailers: readonly string[]): void {
-    if (this.#isAnswered()) return
+    if (this.isAnswered) return
     this.#downloadStalledSinceMs = 0
     this.client.writer.end(trailers)
   }
@@ -191,7 +204,7 @@ export class Exchange {
 
   /** Answers with the reply that the layers make of a refusal, or cuts the reply that has begun. */
   refuse(refused: Refusal): void {
-    if (this.#isAnswered()) return
+    if (this.isAnswered) return
     this.#refusal = refused
     this.upstream?.abort()
     if (this.isHeadSent) {
@@ -259,11 +272,6 @@ export class Exchange {
   #keepsUp(isTaken: boolean): boolean {
     if (!isTaken) this.#downloadStalledSinceMs = performance.now()
     return isTaken
-  }
-
-  /** Whether nothing more can be said: all has been, or a refusal has taken its place. */
-  #isAnswered(): boolean {
-    return this.#isFinished || this.#refusal !== undefined || this.client.writer.isEnded
   }
 
   #sendOwn({ head, body }: Reply): void {

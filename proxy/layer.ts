@@ -10,16 +10,28 @@ export const PASS = Symbol('pass')
 export type Verdict = typeof PASS | Refusal | Reply
 
 /**
- * One edge concern. A layer has the hooks that it needs and no other; each is a plain call, none is awaited.
+ * A verdict that is not known yet, for the few requests that must ask somebody (a limit that is `exact`, the answer to a
+ * challenge). It must come by a deadline of the layer's own: the client waits for it.
+ */
+export class Later {
+  readonly verdict: Promise<Verdict>
+
+  constructor(verdict: Promise<Verdict>) {
+    this.verdict = verdict
+  }
+}
+
+/**
+ * One edge concern. A layer has the hooks that it needs and no other; each is a plain call.
  *
- *     admit    down the list, until one refuses or replies
+ *     admit    down the list, until one refuses or replies; a {@link Later} holds the request up, and no other
  *     recover  up from where a refusal or failure arose, until one makes a reply of it
  *     onReply  up the list, through the layers that admitted the exchange
  *     onFinish up the list, once, after the last byte or the abort
  */
 export interface Layer {
   readonly name: string
-  admit?(exchange: Exchange): Verdict
+  admit?(exchange: Exchange): Verdict | Later
   recover?(exchange: Exchange, refusal: Refusal): Reply | Refusal
   onReply?(exchange: Exchange, head: ReplyHead): void
   onFinish?(exchange: Exchange, outcome: Outcome): void
@@ -28,7 +40,7 @@ export interface Layer {
 /** What a layer that obeys the policy may know of an exchange, and what it may note on it for its own reply. */
 export type Facts = Pick<
   Exchange,
-  'request' | 'method' | 'path' | 'policy' | 'route' | 'peer' | 'clientAddress' | 'rateLimit'
+  'request' | 'method' | 'path' | 'policy' | 'route' | 'emergency' | 'peer' | 'clientAddress' | 'rateLimit'
 >
 
 /**
@@ -37,6 +49,6 @@ export type Facts = Pick<
  */
 export interface PolicyLayer {
   readonly name: string
-  admit?(facts: Facts): Verdict
+  admit?(facts: Facts): Verdict | Later
   onReply?(facts: Facts, head: ReplyHead): void
 }

@@ -30,7 +30,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const fleet = new Fleet(redis, 'proxy', instance.id)
   const policy = await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const { policies, shadow, burn, watch } = policy
-  const shared = { redis, policies, shadow, burn, fleet }
+  const shared = { redis, policies, shadow, burn, emergency: { state: 'calm' as const }, fleet }
   const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
     traffic,

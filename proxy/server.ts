@@ -5,11 +5,10 @@ import { ClientConnection, type ConnectionHost, type ConnectionLimits } from './
 import { TrafficPort } from './client/traffic-port.ts'
 import type { Pipeline } from './compose.ts'
 import { DeadlineWatch } from './deadline-watch.ts'
-import type { Exchange, ExchangeContext, ExchangeLimits } from './exchange.ts'
+import type { Exchange, ExchangeContext, ExchangeLimits, Situation } from './exchange.ts'
 import type { TrafficCounts } from './layers/traffic.ts'
 import type { Refusal } from './refusal.ts'
 import { Roster } from './roster.ts'
-import type { CompiledPolicy } from './state/policy/compile.ts'
 import { refuseUnparsed } from './unparsed.ts'
 
 export type ServerLimits = ExchangeLimits & ConnectionLimits
@@ -28,7 +27,7 @@ export class ProxyServer implements ConnectionHost, Drain {
 
   constructor(
     pipeline: Pipeline,
-    policies: { readonly active: CompiledPolicy },
+    { policies, emergency }: Situation,
     limits: ServerLimits,
     traffic: TrafficCounts,
     log: Logger,
@@ -36,7 +35,7 @@ export class ProxyServer implements ConnectionHost, Drain {
     this.limits = limits
     this.#traffic = traffic
     this.#log = log
-    this.context = { pipeline, policies, limits, isClosing: () => this.#isClosing }
+    this.context = { pipeline, policies, emergency, limits, isClosing: () => this.#isClosing }
     this.#watch = new DeadlineWatch([limits.headersTimeoutMs, limits.uploadIdleMs, limits.downloadIdleMs], (nowMs) => {
       for (const connection of this.#connections) connection.checkDeadline(nowMs)
     })

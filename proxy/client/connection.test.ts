@@ -7,7 +7,7 @@ import type { Exchange } from '../exchange.ts'
 import { rescue } from '../layers/rescue.ts'
 import { TrafficCounts } from '../layers/traffic.ts'
 import { ProxyServer } from '../server.ts'
-import { defaultPolicies } from '../testing/unshared-state.ts'
+import { calm } from '../testing/unshared-state.ts'
 import type { BodyTaker } from './connection.ts'
 
 const LIMITS = {
@@ -67,7 +67,7 @@ const upload = async (taker: BodyTaker, bytes: number): Promise<Exchange> => {
       throw error
     },
   )
-  server = new ProxyServer(pipeline, defaultPolicies, LIMITS, new TrafficCounts(), pino({ level: 'silent' }))
+  server = new ProxyServer(pipeline, calm, LIMITS, new TrafficCounts(), pino({ level: 'silent' }))
   await server.port.open('127.0.0.1', 0)
   const client = connect(server.port.address.port, '127.0.0.1')
   client.on('error', () => client.destroy())

@@ -1,5 +1,5 @@
 import { clientOf } from '../facts/client-address.ts'
-import { type Facts, PASS, type PolicyLayer } from '../layer.ts'
+import { type Facts, Later, PASS, type PolicyLayer } from '../layer.ts'
 import type { Outcome } from '../outcome.ts'
 import { isRefusal } from '../refusal.ts'
 import type { ReplyHead } from '../reply.ts'
@@ -26,12 +26,12 @@ export class ShadowRun {
     this.candidate = candidate
     this.#layers = layers
     this.#activeRoute = exchange.route?.name ?? null
-    const { request, method, path, peer } = exchange
+    const { request, method, path, peer, emergency } = exchange
     const { policy } = candidate
     const from = policy.trust === undefined ? peer : clientOf(peer, request.rawHeaders, policy.trust)
     const clientAddress = from.address
     const route = policy.routes.find(method, path)
-    this.#facts = { request, method, path, peer, clientAddress, policy, route, rateLimit: undefined }
+    this.#facts = { request, method, path, peer, clientAddress, policy, route, emergency, rateLimit: undefined }
     this.#refusal = this.#admit()
   }
 
@@ -72,7 +72,8 @@ export class ShadowRun {
   #admit(): string | undefined {
     for (const layer of this.#layers) {
       const verdict = layer.admit?.(this.#facts) ?? PASS
-      if (verdict !== PASS) return isRefusal(verdict) ? verdict.kind : layer.name
+      // What a layer must ask somebody for would be asked for twice: it is taken for consent.
+      if (verdict !== PASS && !(verdict instanceof Later)) return isRefusal(verdict) ? verdict.kind : layer.name
       this.#depth++
     }
     return undefined

@@ -1,15 +1,19 @@
 import { SharedCounts } from '#shared/redis/shared-counts.ts'
 import type { SharedState } from '../build.ts'
+import type { Situation } from '../exchange.ts'
 import { BurnSignal } from '../slo/burn-signal.ts'
 import { compilePolicy } from '../state/policy/compile.ts'
 import { defaultPolicy } from '../state/policy/read.ts'
 
 export const defaultPolicies = { active: compilePolicy(0, defaultPolicy()) }
 
-/** What a proxy has that is alone, with no Redis, no candidate in shadow and the default policy. */
+/** The default policy, in calm times. */
+export const calm: Situation = { policies: defaultPolicies, emergency: { state: 'calm' } }
+
+/** What a proxy has that is alone, with no Redis, no candidate in shadow and the default policy, in calm times. */
 export const unsharedState = (): SharedState => ({
   redis: undefined,
-  policies: defaultPolicies,
+  ...calm,
   shadow: { current: undefined },
   burn: new BurnSignal(new SharedCounts(undefined, 'alone', { name: 'burn', keysLimit: 1_000 })),
   fleet: { size: 1 },

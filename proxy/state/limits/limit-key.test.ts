@@ -26,6 +26,7 @@ const facts = (rawHeaders: string[], clientAddress = '192.0.2.7'): Facts => ({
   route,
   peer: directClient('192.0.2.99'),
   clientAddress,
+  emergency: 'calm',
   rateLimit: undefined,
 })
 
