@@ -1,7 +1,7 @@
-import { type IpAddress, parseAddress } from '../../facts/ip-address.ts'
+import type { IpAddress } from '../../facts/ip-address.ts'
+import { parseCidr } from './cidr.ts'
 
 const IPV4_BITS = 32
-const IPV6_BITS = 128
 const GROUP_BITS = 16
 
 /** The ranges of one length. */
@@ -34,18 +34,11 @@ export class AddressRanges {
   }
 
   #add(range: string): void {
-    const [text = '', length] = range.split('/')
-    const address = parseAddress(text)
-    if (address === undefined) return
-    if (typeof address === 'number') {
-      // Of an IPv4-mapped range, the bits of the IPv4 address count: ::ffff:10.0.0.0/104 is 10.0.0.0/8.
-      const given = length === undefined ? IPV4_BITS : Number(length) - (text.includes(':') ? IPV6_BITS - IPV4_BITS : 0)
-      const bits = Math.max(given, 0)
-      keysOf(this.#ipv4, bits).add(ipv4Key(address, bits))
-      return
-    }
-    const bits = length === undefined ? IPV6_BITS : Number(length)
-    keysOf(this.#ipv6, bits).add(ipv6Key(address, bits))
+    const cidr = parseCidr(range)
+    if (cidr === undefined) return
+    const { address, bits } = cidr
+    if (typeof address === 'number') keysOf(this.#ipv4, bits).add(ipv4Key(address, bits))
+    else keysOf(this.#ipv6, bits).add(ipv6Key(address, bits))
   }
 }
 

@@ -1,5 +1,5 @@
-import { isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
+import { parseCidr } from '../addresses/cidr.ts'
 
 /** Kinds of fields of a policy. Numbers carry their unit in the field's name; a text with a unit in it is refused. */
 
@@ -46,17 +46,10 @@ export const token = () => {
   return z.string(meaning).regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, meaning)
 }
 
-const isRange = (text: string): boolean => {
-  const [address = '', bits, ...rest] = text.split('/')
-  const most = isIPv4(address) ? 32 : isIPv6(address) ? 128 : undefined
-  if (most === undefined || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most)
-}
-
 /** An address or a CIDR range, of either family. */
 export const range = () => {
   const meaning = 'expected an address or a range, as in 192.0.2.7, 198.51.100.0/24 or 2001:db8::/32'
-  return z.string(meaning).refine(isRange, meaning)
+  return z.string(meaning).refine((text) => parseCidr(text) !== undefined, meaning)
 }
 
 export const webUrl = () => {
