@@ -11,6 +11,8 @@ import type { Drainable } from './admin/drain-routes.ts'
 import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
+import type { PassedOrder } from './state/emergency/emergency.ts'
+import { openEmergency } from './state/emergency/open.ts'
 import { openPolicy } from './state/policy/open.ts'
 import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
@@ -25,6 +27,9 @@ const FORCE_GRACE_MS = 500
 /** Workers report every second: one that has been silent for this long hangs. */
 const REPORT_EXPIRES_MS = 5_000
 
+/** The primary takes no traffic, and has no share of it. */
+const ALONE = { size: 1 }
+
 /**
  * Cluster mode: the primary takes no traffic. It runs the workers, answers the admin port for them all, restarts one
  * that crashes, and drains them together.
@@ -38,6 +43,9 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const redis = await openRedis(settings, instance, log)
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const workers = new Workers(settings, log)
+  const emergency =
+    policy && (await openEmergency(redis, instance, { ...policy, fleet: ALONE, passOn: workers.passOn }, log))
+  emergency?.start(undefined)
   const registry = new AggregatorRegistry()
   const startedAt = new Date().toISOString()
   const admin = await openAdmin(settings, {
@@ -47,6 +55,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     drainable: workers,
     metrics: async () => ({ contentType: registry.contentType, text: await registry.clusterMetrics() }),
     policy,
+    emergency: emergency?.emergency,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   tidyAfterStart()
@@ -65,6 +74,7 @@ class Workers implements HealthAnswers, Drainable {
   readonly #reports = new Map<number, DatedReport>()
   readonly #startedAtMs = new Map<number, number>()
   readonly #settles: (() => Promise<void>)[] = []
+  #emergencyOrder: PassedOrder | undefined
   #crashesInARow = 0
   #isDraining = false
   #isDrained = false
@@ -79,6 +89,10 @@ class Workers implements HealthAnswers, Drainable {
   start(): void {
     cluster.on('message', (worker, message) => {
       if (isWorkerReport(message)) this.#reports.set(worker.id, { ...message, receivedAtMs: performance.now() })
+    })
+    cluster.on('online', () => {
+      const order = this.#emergencyOrder
+      if (order !== undefined) this.#order({ type: 'emergency', order })
     })
     cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal))
     for (let number = 0; number < this.#settings.WORKERS; number++) this.#fork()
@@ -104,6 +118,12 @@ class Workers implements HealthAnswers, Drainable {
       this.#settings.DRAIN_TIMEOUT_MS + KILL_GRACE_MS,
       'workers outlived their drain timeout: killing them',
     )
+  }
+
+  /** An order that the fleet cannot be told of holds for these workers at once, and for those that take their place. */
+  readonly passOn = (order: PassedOrder): void => {
+    this.#emergencyOrder = order
+    this.#order({ type: 'emergency', order })
   }
 
   get phase(): string {

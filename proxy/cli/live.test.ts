@@ -55,7 +55,7 @@ describe('the commands and a real proxy', () => {
     expect(stdout).toMatch(
       /^Sidegate .*, proxy-7\n +started .*\n +workers +2, 0 restarts\n +shadow +a candidate of ADMIN_TOKEN/,
     )
-    expect(stdout).toMatch(/\nproxy-7-w1 +serving .* 0 +single: well +\d +\d+ ms ago\nproxy-7-w2 /)
+    expect(stdout).toMatch(/\nproxy-7-w1 +serving .* 0 +calm +single: well +\d +\d+ ms ago\nproxy-7-w2 /)
     expect(await cli('drain --wait')).toMatchObject({ exit: 0 })
     expect(await child.exited()).toBe(0)
   })
