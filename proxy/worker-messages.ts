@@ -1,6 +1,6 @@
 import type { InFlight } from '#shared/drain.ts'
 import type { HealthReply } from '#shared/health.ts'
-import type { PassedOrder } from './state/emergency/emergency.ts'
+import type { PassedOrder } from './state/emergency/emergency-order.ts'
 
 /** What a worker tells the primary of itself: at each change, and every second. */
 export interface WorkerReport {

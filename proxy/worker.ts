@@ -2,7 +2,7 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { Health } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Shutdown } from '#shared/shutdown.ts'
-import type { PassedOrder } from './state/emergency/emergency.ts'
+import type { PassedOrder } from './state/emergency/emergency-order.ts'
 import { isPrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
 const REPORT_INTERVAL_MS = 1_000

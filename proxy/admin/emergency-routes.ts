@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Logger } from '#shared/log.ts'
-import type { EmergencyOrder, FleetEmergency } from '../state/emergency/emergency.ts'
+import type { FleetEmergency } from '../state/emergency/emergency.ts'
+import type { EmergencyOrder } from '../state/emergency/emergency-order.ts'
 import { rounded } from '../state/emergency/pressure.ts'
 import { audit } from './audit.ts'
 

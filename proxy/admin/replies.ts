@@ -63,7 +63,7 @@ const shadow = z.strictObject({
 const emergency = z.strictObject({
   state: z.enum(['calm', 'emergency', 'recovering']),
   mode: z.enum(['on', 'off', 'auto']).describe('`on` and `off` are an operator’s.'),
-  since: time().describe('In this state.'),
+  since: time().optional().describe('In this state; not there where it has never been another.'),
   until: time().optional().describe('Then it is `auto` again.'),
   isSpent: z
     .literal(true)

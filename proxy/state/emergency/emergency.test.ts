@@ -4,11 +4,12 @@ import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
+import { connectedGuard, guardOf, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
 import { TestPolicies } from '../../testing/policies.ts'
-import { FleetEmergency, type PassedOrder } from './emergency.ts'
+import { FleetEmergency } from './emergency.ts'
+import type { PassedOrder } from './emergency-order.ts'
 import type { Signals } from './pressure.ts'
 
 const START_MS = Date.parse('2026-01-01T00:00:00Z')
@@ -234,23 +235,43 @@ describe('while Redis is lost', () => {
     expect(await other.emergency.history()).toMatchObject([{ state: 'emergency', isFleetTold: true }])
   })
 
-  it('an emergency goes on, and is left alone only after a dwell without Redis; the fleet’s counts afterwards', async () => {
+  it.each([
+    ['with what it knew', hang, (redis: RedisProcess) => redis.thaw()],
+    ['empty: who knows how things were writes it back', lose, (redis: RedisProcess) => redis.start()],
+  ])(
+    'an emergency goes on, is left alone only after a dwell, and is that of the fleet again once Redis is back, %s',
+    async (_what, leave, comeBack) => {
+      const redis = await startRedis()
+      const one = await join(redis)
+      const other = await join(redis)
+      await one.lookAt(FLOOD)
+      await all('emergency', [one, other])
+      await leave(redis, one, other)
+      expect(await one.lookAt(CALM, MINIMUM_MS)).toBe('emergency')
+      expect(await one.lookAt(CALM, MINIMUM_MS - 1)).toBe('emergency')
+      expect(await one.lookAt(CALM, 1)).toBe('recovering')
+      expect(await one.lookAt(CALM, MINIMUM_MS)).toBe('calm')
+      await comeBack(redis)
+      await all('emergency', [one, other])
+      for (let look = 0; look < 10; look++) await one.lookAt(CALM, MINIMUM_MS / 10 - 1)
+      expect(one.said()).toEqual(['warn emergency', 'info recovering', 'info calm', 'warn emergency'])
+      expect(states([one, other])).toEqual(['emergency', 'emergency'])
+      expect(one.emergency.status.isFleetTold).toBe(true)
+    },
+  )
+
+  it('one that is started then does as the others, and finds out afterwards what the fleet is in', async () => {
     const redis = await startRedis()
-    const one = await join(redis)
-    const other = await join(redis)
-    await one.lookAt(FLOOD)
-    await all('emergency', [one, other])
-    await lose(redis, one, other)
-    expect(await one.lookAt(CALM, MINIMUM_MS)).toBe('emergency')
-    expect(await one.lookAt(CALM, MINIMUM_MS - 1)).toBe('emergency')
-    expect(await one.lookAt(CALM, 1)).toBe('recovering')
-    expect(await one.lookAt(CALM, MINIMUM_MS)).toBe('calm')
-    await redis.start() // empty: whoever knows how things were writes it back
-    await all('emergency', [one, other])
-    for (let look = 0; look < 10; look++) await one.lookAt(CALM, MINIMUM_MS / 10 - 1)
-    expect(one.said()).toEqual(['warn emergency', 'info recovering', 'info calm', 'warn emergency'])
-    expect(states([one, other])).toEqual(['emergency', 'emergency'])
-    expect(one.emergency.status.isFleetTold).toBe(true)
+    const before = await join(redis)
+    await before.emergency.order({ mode: 'off', by: 'ada' })
+    redis.freeze()
+    const guard = guardOf(singleTarget(redis.port), 'emergency')
+    closing.push(() => guard.close())
+    const late = await start({ redis: guard })
+    expect(await late.lookAt(FLOOD)).toBe('emergency')
+    redis.thaw()
+    await eventually('it knows', () => late.emergency.status.mode === 'off')
+    expect(late.emergency.state).toBe('calm')
   })
 
   it('an operator’s order holds here at once, and everywhere afterwards', async () => {
@@ -310,6 +331,10 @@ describe('while Redis is lost', () => {
       return [primary, worker].every(({ emergency }) => emergency.status.isFleetTold)
     })
     expect(states([primary, worker])).toEqual(['emergency', 'emergency'])
+    await primary.emergency.order({ mode: 'off', by: 'bob' })
+    await all('calm', [primary, worker])
+    for (const order of passed) await worker.emergency.follow(order)
+    expect(worker.emergency.state).toBe('calm')
   })
 
   it('who takes no traffic decides nothing by signals that it does not have', async () => {

@@ -5,9 +5,11 @@ import { type FleetDocument, fleetDocument } from '#shared/redis/fleet-document.
 import type { Version } from '#shared/redis/shared-document.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
+import type { EmergencyOrder, PassedOrder } from './emergency-order.ts'
 import { type EmergencyRecord, type Known, type Moment, parseRecord, recordOf, standingOf } from './emergency-record.ts'
 import type { EmergencyReading, EmergencyState } from './emergency-state.ts'
-import { CALM, type Cause, type EmergencyMode, type MachineRules, ordered, type Standing, step } from './machine.ts'
+import { AUTHOR, CAUSES, type EmergencyStatus, isSame, NOTHING_YET, toldOf } from './emergency-status.ts'
+import { CALM, type Cause, type MachineRules, ordered, type Standing, step } from './machine.ts'
 import { inWords, type Pressure, pressureOf, type Reading, readings, type Signals } from './pressure.ts'
 import { isStricter, reconciled } from './reconcile.ts'
 
@@ -16,23 +18,6 @@ const NAME = 'emergency'
 const HISTORY_LIMIT = 50
 /** How often an order is tried again when somebody else changes something at the same moment. */
 const ATTEMPTS = 5
-/** What the history calls who changes something by itself. */
-const AUTHOR = 'sidegate'
-
-/** What an operator wants. */
-export interface EmergencyOrder {
-  readonly mode: EmergencyMode
-  readonly by: string
-  readonly reason?: string | undefined
-  /** After which it is `auto` again. */
-  readonly seconds?: number | undefined
-}
-
-/** An order on its way to other processes of this machine. */
-export interface PassedOrder extends EmergencyOrder {
-  readonly id: string
-  readonly orderedAtMs: number
-}
 
 /** What it decides by. */
 export interface EmergencySurroundings {
@@ -40,24 +25,6 @@ export interface EmergencySurroundings {
   readonly signals: { now(): Signals; readonly isWhole: boolean }
   /** Where this process takes no traffic itself: who is to hear of orders that the fleet cannot be told of. */
   readonly passOn?: (order: PassedOrder) => void
-}
-
-/** What operators are told. */
-export interface EmergencyStatus {
-  readonly state: EmergencyState
-  readonly mode: EmergencyMode
-  readonly since: string
-  readonly until?: string
-  readonly isSpent?: true
-  readonly by: string
-  readonly why: string
-  /** False while it is this instance's alone, for want of Redis. */
-  readonly isFleetTold: boolean
-}
-
-const NOTHING_YET: EmergencyRecord = {
-  ...{ id: '', state: 'calm', mode: 'auto', by: AUTHOR, instance: '', why: 'nothing has happened yet', orderedAtMs: 0 },
-  ...{ at: new Date(0).toISOString(), since: new Date(0).toISOString() },
 }
 
 /**
@@ -280,10 +247,10 @@ export class FleetEmergency implements EmergencyReading {
 
   /** What is known is what requests are told from now on. */
   #show(): void {
-    const { record } = this.#known
+    const { record, standing } = this.#known
     const before = this.#shown
     this.#shown = record
-    this.state = record.state
+    this.state = standing.state
     if (before.id === record.id || isSame(before, record)) return
     const { state, mode, until, by, instance, why } = record
     const line = { state, from: before.state, mode, until, by, changedBy: instance, why }
@@ -302,34 +269,9 @@ export class FleetEmergency implements EmergencyReading {
   }
 }
 
-const CAUSES: Readonly<Record<Cause, string>> = {
-  'signals-high': 'signals are high',
-  'signals-low': 'signals are low',
-  'maximum-duration': 'it has lasted as long as it may',
-  'order-ended': 'the time of the order is over',
-  rested: 'it may be entered again',
-}
-
 const restarted = ({ record, standing }: Known, sinceMs: number): Known => ({
   record,
   standing: { ...standing, sinceMs },
 })
 
 const newId = (): string => randomBytes(9).toString('base64url')
-
-const isSame = (some: EmergencyRecord, others: EmergencyRecord): boolean =>
-  some.state === others.state &&
-  some.mode === others.mode &&
-  some.until === others.until &&
-  some.isSpent === others.isSpent &&
-  some.orderedAtMs === others.orderedAtMs
-
-const toldOf = (record: EmergencyRecord, isFleetTold: boolean): EmergencyStatus => {
-  const { state, mode, since, until, isSpent, by, why } = record
-  return {
-    ...{ state, mode, since },
-    ...(until !== undefined && { until }),
-    ...(isSpent === true && { isSpent }),
-    ...{ by, why, isFleetTold },
-  }
-}

@@ -3,7 +3,8 @@ import type { Logger } from '#shared/log.ts'
 import { SharedCounts } from '#shared/redis/shared-counts.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
-import { FleetEmergency, type PassedOrder } from './emergency.ts'
+import { FleetEmergency } from './emergency.ts'
+import type { PassedOrder } from './emergency-order.ts'
 import { EmergencySignals, type Load } from './signals.ts'
 
 /** How often signals are handed on and looked at. */

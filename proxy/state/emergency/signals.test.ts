@@ -71,18 +71,33 @@ describe('the signals of an emergency', () => {
   it('are those of the last ten seconds', () => {
     const signals = alone()
     count(signals, 40, outcome('refused', 429, 'rate-limited'))
-    signals.take(load(1, 1))
+    signals.take(undefined)
     clock.nowMs += 5_000
     count(signals, 50, outcome('replied', 500))
-    signals.take(load(0.5, 0))
-    expect(signals.now()).toEqual({
-      ...{ violationsPerSecond: 40 / 9, requests: 50, errorShare: 1, busyShare: 0.75, queueShare: 0.5 },
-    })
+    signals.take(undefined)
+    expect(signals.now()).toEqual({ ...NONE, violationsPerSecond: 40 / 9, requests: 50, errorShare: 1 })
     clock.nowMs += 5_000
-    signals.take(load(0.5, 0))
-    expect(signals.now()).toMatchObject({ violationsPerSecond: 0, requests: 50, busyShare: 0.5, queueShare: 0 })
+    signals.take(undefined)
+    expect(signals.now()).toEqual({ ...NONE, requests: 50, errorShare: 1 })
     clock.nowMs += 60_000
     expect(signals.now()).toEqual(NONE)
+  })
+
+  it('have the load of these seconds as a mean, but for that of a start, and none of a moment', () => {
+    const signals = alone()
+    const sharesAfter = (looks: number, found: ReturnType<typeof load>) => {
+      for (let look = 0; look < looks; look++) {
+        clock.nowMs += 500
+        signals.take(found)
+      }
+      const { busyShare, queueShare } = signals.now()
+      return [busyShare, queueShare]
+    }
+    expect(sharesAfter(19, load(1, 1))).toEqual([0, 0])
+    expect(sharesAfter(1, load(1, 0.5))).toEqual([0.1, 0.05])
+    expect(sharesAfter(9, load(1, 0.5))).toEqual([1, 0.5])
+    expect(sharesAfter(100, load(0.25, 0))).toEqual([0.25, 0])
+    expect(sharesAfter(10, load(0.75, 0))[0]).toBeGreaterThan(0.45)
   })
 
   it('are taken for the share of an instance, where the others are not heard', () => {
@@ -90,10 +105,8 @@ describe('the signals of an emergency', () => {
     count(signals, 80, outcome('refused', 429, 'rate-limited'))
     count(signals, 60, outcome('replied', 200))
     count(signals, 20, outcome('replied', 500))
-    signals.take(load(0.3, 0))
-    expect(signals.now()).toEqual({
-      ...{ violationsPerSecond: 40, requests: 320, errorShare: 0.25, busyShare: 0.3, queueShare: 0 },
-    })
+    signals.take(undefined)
+    expect(signals.now()).toEqual({ ...NONE, violationsPerSecond: 40, requests: 320, errorShare: 0.25 })
   })
 
   it('are whole once they are known of ten seconds, after a start and after each loss of the others', () => {
@@ -141,14 +154,12 @@ describe('the signals of an emergency', () => {
     count(one, 80, outcome('refused', 429, 'rate-limited'))
     count(one, 30, outcome('replied', 200))
     count(other, 10, outcome('replied', 500))
-    const takeAll = () => {
+    clock.nowMs = 12_000
+    for (let look = 0; look < 5; look++) {
       one.take(load(1, 0.4))
       other.take(load(0.5, 0))
-      primary.take(undefined)
     }
-    takeAll()
-    clock.nowMs = 3_000
-    takeAll()
+    clock.nowMs = 15_000
     const all = { violationsPerSecond: 80 / 9, requests: 40, errorShare: 0.25, busyShare: 0.75, queueShare: 0.2 }
     const looked = () => {
       for (const signals of [one, other, primary]) signals.take(undefined) // as twice a second

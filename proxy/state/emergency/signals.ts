@@ -7,6 +7,10 @@ const BUCKET_MS = 2_000
 /** The one that is being filled, and those before it. */
 const BUCKETS = 5
 const WINDOW_MS = BUCKETS * BUCKET_MS
+/** Looks at the load, of all instances, that make a share: five seconds of one alone. A moment is no saturation. */
+const SAMPLES = 10
+/** A process that has just been started is busy with itself. */
+const WARM_UP_MS = 10_000
 /** Of a count in Redis: clocks of instances may differ. */
 const COUNT_LIFE_MS = 3 * WINDOW_MS
 
@@ -48,6 +52,7 @@ export class EmergencySignals {
   #errors = 0
   /** This instance's own, by the number of the bucket modulo their count. */
   readonly #own: Bucket[] = Array.from({ length: BUCKETS }, () => ({ bucket: Number.NEGATIVE_INFINITY, sums: none() }))
+  readonly #warmAtMs: number
   #wasHeard: boolean
   #changedAtMs: number
 
@@ -57,6 +62,7 @@ export class EmergencySignals {
     this.#clock = clock
     this.#wasHeard = others.isHeard
     this.#changedAtMs = clock.monotonicMs()
+    this.#warmAtMs = clock.monotonicMs() + WARM_UP_MS
     for (const bucket of this.#bucketsOfFleet()) this.#ask(bucket)
   }
 
@@ -77,11 +83,13 @@ export class EmergencySignals {
 
   /** Hands on what was counted and measured since it was called last. @param load undefined for who takes no traffic */
   take(load: Load | undefined): void {
+    const [busyShare, queueShare] = [load?.busyShare(), load?.queueShare()]
+    const isMeasured = load !== undefined && this.#clock.monotonicMs() >= this.#warmAtMs
     const sums: Sums = {
       ...{ violations: this.#violations, requests: this.#requests, errors: this.#errors },
-      busy: thousandths(load?.busyShare()),
-      queue: thousandths(load?.queueShare()),
-      samples: load === undefined ? 0 : 1,
+      busy: isMeasured ? thousandths(busyShare) : 0,
+      queue: isMeasured ? thousandths(queueShare) : 0,
+      samples: isMeasured ? 1 : 0,
     }
     this.#violations = 0
     this.#requests = 0
@@ -153,7 +161,8 @@ const thousandths = (share: number = 0): number => Math.round(Math.min(1, Math.m
 const spanMs = (nowMs: number): number => (BUCKETS - 1) * BUCKET_MS + (nowMs % BUCKET_MS)
 
 const signalsOf = (sum: (kind: keyof Sums) => number, overMs: number, instances: number): Signals => {
-  const [requests, samples] = [sum('requests'), sum('samples')]
+  const requests = sum('requests')
+  const samples = Math.max(SAMPLES, sum('samples'))
   // Kinds come one after the other: of a moment in between there may be more of a part than of the whole.
   const share = (part: number, whole: number) => (whole === 0 ? 0 : Math.min(1, part / whole))
   return {
