@@ -59,7 +59,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   tidyAfterStart()
-  workers.start()
+  workers.start(() => emergency?.emergency.untold)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => workers.onSignal(signal))
   log.info({ workers: settings.WORKERS, admin: admin.address }, 'proxy runs workers')
 }
@@ -74,7 +74,6 @@ class Workers implements HealthAnswers, Drainable {
   readonly #reports = new Map<number, DatedReport>()
   readonly #startedAtMs = new Map<number, number>()
   readonly #settles: (() => Promise<void>)[] = []
-  #emergencyOrder: PassedOrder | undefined
   #crashesInARow = 0
   #isDraining = false
   #isDrained = false
@@ -86,12 +85,12 @@ class Workers implements HealthAnswers, Drainable {
     this.#log = log
   }
 
-  start(): void {
+  /** @param untold an order that the fleet cannot be told of: who starts meanwhile is told of it, once it can listen */
+  start(untold: () => PassedOrder | undefined): void {
     cluster.on('message', (worker, message) => {
-      if (isWorkerReport(message)) this.#reports.set(worker.id, { ...message, receivedAtMs: performance.now() })
-    })
-    cluster.on('online', () => {
-      const order = this.#emergencyOrder
+      if (!isWorkerReport(message)) return
+      const order = this.#reports.has(worker.id) ? undefined : untold()
+      this.#reports.set(worker.id, { ...message, receivedAtMs: performance.now() })
       if (order !== undefined) this.#order({ type: 'emergency', order })
     })
     cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal))
@@ -120,11 +119,8 @@ class Workers implements HealthAnswers, Drainable {
     )
   }
 
-  /** An order that the fleet cannot be told of holds for these workers at once, and for those that take their place. */
-  readonly passOn = (order: PassedOrder): void => {
-    this.#emergencyOrder = order
-    this.#order({ type: 'emergency', order })
-  }
+  /** An order that the fleet cannot be told of holds for these workers at once. */
+  readonly passOn = (order: PassedOrder): void => this.#order({ type: 'emergency', order })
 
   get phase(): string {
     return this.#isDrained ? 'drained' : this.#isDraining ? 'draining' : 'serving'

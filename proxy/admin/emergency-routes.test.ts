@@ -26,6 +26,7 @@ const statusesOf = async (url: string, times: number): Promise<Set<number>> => {
 interface Worker {
   readonly policy: { readonly version: number }
   readonly redis: { readonly isImpaired: boolean }
+  readonly emergency: { readonly why: string }
 }
 
 const SHEDDING = 'routes: {report: {match: {path: /report}, priority: low}}'
@@ -151,8 +152,10 @@ describe('the emergency', () => {
     const proxy = await operatedWorkers(app, environment)
     const other = await operatedProxy(app, environment)
     await apply(proxy, SHEDDING)
-    const isSoForAll = async (holds: (worker: Worker) => boolean): Promise<boolean> =>
-      (await askAdmin(proxy.admin, 'GET', '/api/status')).body.workers.every(holds)
+    const isSoForAll = async (holds: (worker: Worker) => boolean): Promise<boolean> => {
+      const { workers } = (await askAdmin(proxy.admin, 'GET', '/api/status')).body
+      return workers.length === 2 && workers.every(holds)
+    }
     await eventually('all have the policy', () => isSoForAll(({ policy }) => policy.version === 1))
     redis.freeze()
     await eventually('it is missed', () => isSoForAll(({ redis: { isImpaired } }) => isImpaired))
@@ -164,6 +167,13 @@ describe('the emergency', () => {
       return seen.size === 1 && seen.has(503)
     })
     expect(await stateOf(other)).toBe('calm')
+    const first = await proxy.child.line(({ msg }) => msg === 'proxy listens')
+    process.kill(Number(first.pid), 'SIGKILL')
+    const isRestarted = ({ emergency }: Worker) => emergency.why === 'no Redis'
+    await eventually('who takes its place does so, too', async () => {
+      const listening = proxy.child.lines.filter(({ msg }) => msg === 'proxy listens')
+      return listening.length === 3 && (await isSoForAll(isRestarted))
+    })
     redis.thaw()
     await allAre('emergency', [proxy, other])
     await eventually('it is the fleet’s', async () => (await askAdmin(proxy.admin, 'GET', PATH)).body.isFleetTold)

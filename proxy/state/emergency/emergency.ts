@@ -44,6 +44,7 @@ export class FleetEmergency implements EmergencyReading {
   #fleet: Known = { record: NOTHING_YET, standing: CALM }
   /** What was changed here without the fleet. */
   #own: Known | undefined
+  #untold: PassedOrder | undefined
   #shown: EmergencyRecord = NOTHING_YET
   /** Whether a version that is new here is new to the fleet, too. */
   #isCaughtUp = false
@@ -84,6 +85,11 @@ export class FleetEmergency implements EmergencyReading {
     return toldOf(this.#known.record, this.#own === undefined)
   }
 
+  /** An order that the fleet has not been told of yet, for processes that start meanwhile. */
+  get untold(): PassedOrder | undefined {
+    return this.#own === undefined ? undefined : this.#untold
+  }
+
   /** Newest first. */
   async history(): Promise<readonly EmergencyStatus[]> {
     const versions = await this.#document.history()
@@ -119,6 +125,7 @@ export class FleetEmergency implements EmergencyReading {
         if (outcome === 'in vain') break
       }
       this.#standAlone(this.#orderedHere(passed))
+      this.#untold = passed
       this.#around.passOn?.(passed)
       return false
     })
