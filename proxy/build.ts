@@ -7,6 +7,7 @@ import type { RedisGuard } from '#shared/redis.ts'
 import type { Situation } from './exchange.ts'
 import { Upstream } from './forward.ts'
 import type { Layer } from './layer.ts'
+import type { OutcomeCount } from './layers/emergency-signals.ts'
 import { TrafficCounts } from './layers/traffic.ts'
 import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
@@ -31,6 +32,7 @@ export interface SharedState extends Situation {
   /** A candidate that traffic is held against, where there is one. */
   readonly shadow: { readonly current: Candidate | undefined }
   readonly burn: BurnSignal
+  readonly emergencySignals: OutcomeCount
   /** How many living instances share what the fleet may do. */
   readonly fleet: { readonly size: number }
   /** In tests, another than the system's. */
@@ -73,8 +75,10 @@ export const buildProxy = (
   const newLayers = () =>
     policyLayers({ limits: { ...limits, states: limits.states.beside(limits.clock.monotonicMs()) } })
   const shadowing = { shadow: shared.shadow, newLayers, log }
-  const { burn } = shared
-  const layers = choose(edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, burn, health, limits, shadowing }))
+  const { burn, emergencySignals } = shared
+  const layers = choose(
+    edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, burn, emergencySignals, health, limits, shadowing }),
+  )
   const pipeline = edge(layers, upstream.forward, log)
   const server = new ProxyServer(
     pipeline,

@@ -17,6 +17,8 @@ import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { openEmergency } from './state/emergency/open.ts'
+import { busyMeter } from './state/emergency/signals.ts'
 import { openPolicy } from './state/policy/open.ts'
 import { obeyPrimary } from './worker.ts'
 import { runWorkers } from './workers.ts'
@@ -30,12 +32,20 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const fleet = new Fleet(redis, 'proxy', instance.id)
   const policy = await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const { policies, shadow, burn, watch } = policy
-  const shared = { redis, policies, shadow, burn, emergency: { state: 'calm' as const }, fleet }
+  const processes = {
+    get size() {
+      return Math.max(fleet.size, settings.WORKERS) // as buildProxy has it
+    },
+  }
+  const emergencyParts = await openEmergency(redis, instance, { policies, fleet: processes }, log)
+  const { emergency, signals: emergencySignals } = emergencyParts
+  const shared = { redis, policies, shadow, burn, emergency, emergencySignals, fleet }
   const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
     upstreamQueued: () => upstream.pool.queued,
+    emergency,
   })
   redisMetrics(registry, redis)
   const status = () => ({
@@ -47,6 +57,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     redis: redisStatus(redis),
     fleetSize: fleet.size,
     policy: { version: policies.active.version, refused: policies.refused, probation: watch.status() },
+    emergency: emergency.status,
   })
 
   // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
@@ -56,9 +67,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
   shutdown.opened('policy', () => policy.close())
+  shutdown.opened('emergency', () => emergencyParts.close())
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
-    obeyPrimary(shutdown, health, registry, instance, status)
+    obeyPrimary(shutdown, health, registry, instance, status, (order) => void emergency.follow(order))
   } else {
     shutdown.listenToSignals()
     admin = await openAdmin(settings, {
@@ -69,6 +81,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
       metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
       status,
       policy,
+      emergency,
     })
     shutdown.opened('admin listener', () => admin?.close())
   }
@@ -76,6 +89,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
   health.start()
   shutdown.opened('health checks', () => health.stop())
   shutdown.opened('upstream connections', () => upstream.close())
+  emergencyParts.start({
+    busyShare: busyMeter(),
+    queueShare: () => upstream.pool.queued / settings.UPSTREAM_QUEUE_LIMIT,
+  })
   tidyAfterStart()
   await server.port.open(settings.HOST, settings.PORT)
   shutdown.opened('traffic listener', () => server.close())

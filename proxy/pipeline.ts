@@ -5,10 +5,12 @@ import type { Layer, PolicyLayer } from './layer.ts'
 import { type AccessLogPolicy, accessLog } from './layers/access-log.ts'
 import { burn } from './layers/burn.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
+import { emergencySignals, type OutcomeCount } from './layers/emergency-signals.ts'
 import { ownPaths } from './layers/own-paths.ts'
 import { type RateLimiting, rateLimit } from './layers/rate-limit.ts'
 import { rescue } from './layers/rescue.ts'
 import { besideShadow, type Shadowing } from './layers/shadow.ts'
+import { shed } from './layers/shed.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
@@ -20,6 +22,7 @@ export interface Edge extends PolicyEdge {
   readonly traffic: TrafficCounts
   readonly health: HealthAnswers
   readonly burn: BurnSignal
+  readonly emergencySignals: OutcomeCount
   readonly shadowing: Shadowing
 }
 
@@ -31,12 +34,14 @@ export interface PolicyEdge {
 /** The layers that obey the policy. A candidate in shadow has the same, for itself. */
 export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
   rateLimit(d.limits), // what is too much costs the app nothing
+  shed(), // in an emergency, what matters least makes room
 ]
 
 /** A request travels down this list, its reply back up. */
 export const edgeLayers = (d: Edge): readonly Layer[] => [
   traffic(d.traffic), // counts what the client saw, refusals included
   burn(d.burn), // what each version of the policy leads to
+  emergencySignals(d.emergencySignals), // what tells of an emergency
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply
   edgeHeaders(), // correlation ID on every reply, error replies too
   rescue(), // the only place an error becomes a status

@@ -63,6 +63,14 @@ const kinds = {
     logLevel: 'info',
     fault: 'policy',
   },
+  shed: {
+    status: 503,
+    title: 'Service Unavailable',
+    detail: 'The server is overloaded, and answers what matters more; Retry-After says when to come again.',
+    logLevel: 'info',
+    fault: 'policy',
+    retryAfterSeconds: 30,
+  },
   'header-too-large': {
     status: 431,
     title: 'Request Header Fields Too Large',

@@ -1,5 +1,6 @@
 import type { InFlight } from '#shared/drain.ts'
 import type { HealthReply } from '#shared/health.ts'
+import type { PassedOrder } from './state/emergency/emergency-order.ts'
 
 /** What a worker tells the primary of itself: at each change, and every second. */
 export interface WorkerReport {
@@ -12,10 +13,10 @@ export interface WorkerReport {
 }
 
 /** What the primary tells its workers. */
-export interface PrimaryOrder {
-  readonly type: 'drain' | 'force'
-  readonly reason: string
-}
+export type PrimaryOrder =
+  | { readonly type: 'drain' | 'force'; readonly reason: string }
+  /** Where the fleet cannot be told of it. */
+  | { readonly type: 'emergency'; readonly order: PassedOrder }
 
 export const isWorkerReport = (message: unknown): message is WorkerReport =>
   typeof message === 'object' && message !== null && 'type' in message && message.type === 'report'
@@ -24,4 +25,4 @@ export const isPrimaryOrder = (message: unknown): message is PrimaryOrder =>
   typeof message === 'object' &&
   message !== null &&
   'type' in message &&
-  (message.type === 'drain' || message.type === 'force')
+  (message.type === 'drain' || message.type === 'force' || message.type === 'emergency')

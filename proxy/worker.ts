@@ -2,6 +2,7 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { Health } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Shutdown } from '#shared/shutdown.ts'
+import type { PassedOrder } from './state/emergency/emergency-order.ts'
 import { isPrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
 const REPORT_INTERVAL_MS = 1_000
@@ -17,6 +18,7 @@ export const obeyPrimary = (
   registry: Registry,
   instance: Instance,
   status: () => Readonly<Record<string, unknown>>,
+  onEmergency: (order: PassedOrder) => void,
 ): void => {
   AggregatorRegistry.setRegistries(registry)
   new AggregatorRegistry() // its construction is what makes this process answer the primary's scrapes
@@ -39,7 +41,8 @@ export const obeyPrimary = (
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
   process.on('message', (message) => {
     if (!isPrimaryOrder(message)) return
-    if (message.type === 'drain') void shutdown.begin(message.reason)
+    if (message.type === 'emergency') onEmergency(message.order)
+    else if (message.type === 'drain') void shutdown.begin(message.reason)
     else shutdown.force(message.reason)
   })
 }

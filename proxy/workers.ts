@@ -11,6 +11,8 @@ import type { Drainable } from './admin/drain-routes.ts'
 import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
+import type { PassedOrder } from './state/emergency/emergency-order.ts'
+import { openEmergency } from './state/emergency/open.ts'
 import { openPolicy } from './state/policy/open.ts'
 import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
@@ -25,6 +27,9 @@ const FORCE_GRACE_MS = 500
 /** Workers report every second: one that has been silent for this long hangs. */
 const REPORT_EXPIRES_MS = 5_000
 
+/** The primary takes no traffic, and has no share of it. */
+const ALONE = { size: 1 }
+
 /**
  * Cluster mode: the primary takes no traffic. It runs the workers, answers the admin port for them all, restarts one
  * that crashes, and drains them together.
@@ -38,6 +43,9 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const redis = await openRedis(settings, instance, log)
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const workers = new Workers(settings, log)
+  const emergency =
+    policy && (await openEmergency(redis, instance, { ...policy, fleet: ALONE, passOn: workers.passOn }, log))
+  emergency?.start(undefined)
   const registry = new AggregatorRegistry()
   const startedAt = new Date().toISOString()
   const admin = await openAdmin(settings, {
@@ -47,10 +55,11 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     drainable: workers,
     metrics: async () => ({ contentType: registry.contentType, text: await registry.clusterMetrics() }),
     policy,
+    emergency: emergency?.emergency,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   tidyAfterStart()
-  workers.start()
+  workers.start(() => emergency?.emergency.untold)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => workers.onSignal(signal))
   log.info({ workers: settings.WORKERS, admin: admin.address }, 'proxy runs workers')
 }
@@ -76,9 +85,13 @@ class Workers implements HealthAnswers, Drainable {
     this.#log = log
   }
 
-  start(): void {
+  /** @param untold an order that the fleet cannot be told of: who starts meanwhile is told of it, once it can listen */
+  start(untold: () => PassedOrder | undefined): void {
     cluster.on('message', (worker, message) => {
-      if (isWorkerReport(message)) this.#reports.set(worker.id, { ...message, receivedAtMs: performance.now() })
+      if (!isWorkerReport(message)) return
+      const order = this.#reports.has(worker.id) ? undefined : untold()
+      this.#reports.set(worker.id, { ...message, receivedAtMs: performance.now() })
+      if (order !== undefined) this.#order({ type: 'emergency', order })
     })
     cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal))
     for (let number = 0; number < this.#settings.WORKERS; number++) this.#fork()
@@ -105,6 +118,9 @@ class Workers implements HealthAnswers, Drainable {
       'workers outlived their drain timeout: killing them',
     )
   }
+
+  /** An order that the fleet cannot be told of holds for these workers at once. */
+  readonly passOn = (order: PassedOrder): void => this.#order({ type: 'emergency', order })
 
   get phase(): string {
     return this.#isDrained ? 'drained' : this.#isDraining ? 'draining' : 'serving'

@@ -72,7 +72,7 @@ describe('the admin port', () => {
     const { admin } = await startProxy({ ADMIN_TOKEN, ADMIN_READ_TOKEN: READ_TOKEN })
     expect(changing.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual([
       ...['DELETE /api/policy/shadow', 'POST /api/policy/rollback', 'POST /drain'],
-      ...['PUT /api/policy', 'PUT /api/policy/shadow'],
+      ...['PUT /api/emergency', 'PUT /api/policy', 'PUT /api/policy/shadow'],
     ])
     for (const { method, path } of changing) {
       const { status, body } = await askAdmin(admin, method, path, { token: READ_TOKEN })

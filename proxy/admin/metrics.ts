@@ -2,12 +2,15 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { InFlight } from '#shared/drain.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { TrafficCounts } from '../layers/traffic.ts'
+import type { EmergencyState } from '../state/emergency/emergency-state.ts'
+import type { Reading } from '../state/emergency/pressure.ts'
 
 /** What the metrics are read from, when they are scraped and not before. */
 export interface Measured {
   readonly traffic: TrafficCounts
   inFlight(): InFlight
   upstreamQueued(): number
+  readonly emergency: { readonly state: EmergencyState; readings(): readonly Reading[] }
 }
 
 export const proxyMetrics = (instance: Instance, measured: Measured): Registry => {
@@ -44,5 +47,25 @@ export const proxyMetrics = (instance: Instance, measured: Measured): Registry =
       this.set(measured.upstreamQueued())
     },
   })
+  new Gauge({
+    name: 'sidegate_emergency_state',
+    help: 'Whether the fleet is calm, in an emergency, or recovering from one: 1 for what it is.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      for (const state of EMERGENCY_STATES) this.set({ state }, state === measured.emergency.state ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: 'sidegate_emergency_signal',
+    help: 'What an emergency is entered by: of the fleet, over ten seconds.',
+    labelNames: ['signal'],
+    registers: [registry],
+    collect() {
+      for (const { signal, value } of measured.emergency.readings()) this.set({ signal }, value)
+    },
+  })
   return registry
 }
+
+const EMERGENCY_STATES: readonly EmergencyState[] = ['calm', 'emergency', 'recovering']

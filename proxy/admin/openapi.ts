@@ -5,6 +5,7 @@ import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import { PROBLEM_JSON } from '#shared/problem.ts'
 import { version } from '#shared/version.ts'
+import { openEmergency } from '../state/emergency/open.ts'
 import { openPolicy } from '../state/policy/open.ts'
 import { operations, problemReply } from './replies.ts'
 import { adminServer } from './server.ts'
@@ -42,10 +43,13 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
   const instance = instanceIdentity('proxy', version)
   const log = createLogger({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }, instance)
   const policy = await openPolicy(undefined, undefined, instance, log)
+  const { policies } = policy
+  const emergencyParts = await openEmergency(undefined, instance, { policies, fleet: { size: 1 } }, log)
+  const { emergency } = emergencyParts
   const routes: RouteOptions[] = []
   const admin = adminServer(
     {
-      ...{ instance, log, policy, tokens: { current: [] }, health: new Health(instance, []) },
+      ...{ instance, log, policy, emergency, tokens: { current: [] }, health: new Health(instance, []) },
       drainable: {
         begin: () => undefined,
         phase: 'serving',
@@ -59,6 +63,7 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
   )
   await admin.ready()
   await admin.close()
+  await emergencyParts.close()
   await policy.close()
   return routes.filter(({ method }) => method !== 'HEAD')
 }
@@ -93,6 +98,7 @@ const describe = (operationId: string, { url, schema, config }: RouteOptions): J
         ...guarded,
         ...body,
         ...(url.startsWith('/api/policy') && POLICY_PROBLEMS),
+        ...(url === '/api/emergency' && EMERGENCY_PROBLEMS),
         ...problems,
       }).map(([status, description]) => [
         status,
@@ -111,6 +117,8 @@ const GUARD_PROBLEMS = {
 const POLICY_PROBLEMS = {
   503: 'Redis cannot be asked; or there are several workers, and no Redis for them to agree by.',
 }
+
+const EMERGENCY_PROBLEMS = { 503: 'There are several workers, and no Redis for them to agree by.' }
 
 const BODY_PROBLEMS = {
   400: 'The body cannot be read.',

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { emergencyBody } from './emergency-routes.ts'
 import { rollBackBody } from './policy-routes.ts'
 
 /**
@@ -59,6 +60,33 @@ const shadow = z.strictObject({
   rerouted: rows({ from: routeName(), to: routeName() }),
 })
 
+const emergency = z.strictObject({
+  state: z.enum(['calm', 'emergency', 'recovering']),
+  mode: z.enum(['on', 'off', 'auto']).describe('`on` and `off` are an operator’s.'),
+  since: time().optional().describe('In this state; not there where it has never been another.'),
+  until: time().optional().describe('Then it is `auto` again.'),
+  isSpent: z
+    .literal(true)
+    .optional()
+    .describe('It has lasted as long as it may, and is not entered by itself until signals have been low.'),
+  by: text().describe('A token, or `sidegate`.'),
+  why: text(),
+  isFleetTold: z.boolean().describe('false: of this instance alone, until Redis is back.'),
+})
+
+const signals = z
+  .array(
+    z.strictObject({
+      signal: z.enum(['violationsPerSecond', 'errorShare', 'busyShare', 'queueShare']),
+      value: z.number().min(0),
+      enterAbove: z.number().min(0),
+      recoverAt: z.number().min(0).describe('It is left once all are at theirs, or below.'),
+    }),
+  )
+  .describe('Of the fleet, over ten seconds.')
+
+const emergencyNow = z.strictObject({ ...emergency.shape, signals })
+
 const processStatus = {
   startedAt: time(),
   lifecycle: z.enum(['starting', 'serving', 'draining']),
@@ -74,6 +102,7 @@ const processStatus = {
     refused: z.strictObject({ version: number(), problems }).optional(),
     probation: z.strictObject({ ...probation.shape, requests: number(), badShare: share() }).optional(),
   }),
+  emergency,
 }
 
 const who = {
@@ -213,6 +242,22 @@ export const operations: Readonly<Record<string, Operation>> = {
       404: 'There is no such version.',
       422: 'The version is of no use to this release.',
       ...changes,
+    },
+  },
+  getEmergency: {
+    summary: 'Whether there is an emergency, by what signals, and what has changed when',
+    replies: {
+      200: {
+        description: 'The last 50 changes, newest first.',
+        schema: z.strictObject({ ...emergencyNow.shape, history: z.array(emergency) }),
+      },
+    },
+  },
+  orderEmergency: {
+    summary: 'Turns the emergency on or off, or leaves it to the signals',
+    takes: emergencyBody,
+    replies: {
+      200: { description: 'It holds here; in the fleet within a second, if isFleetTold.', schema: emergencyNow },
     },
   },
   beginShadow: {

@@ -11,8 +11,10 @@ import { isRequestId, mintRequestId } from '#shared/correlation.ts'
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
+import type { FleetEmergency } from '../state/emergency/emergency.ts'
 import type { PolicyState } from '../state/policy/open.ts'
 import { type Drainable, drainRoutes } from './drain-routes.ts'
+import { emergencyRoutes } from './emergency-routes.ts'
 import { type AdminTokens, guard } from './guard.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { refuse } from './refuse.ts'
@@ -27,6 +29,7 @@ import { shadowRoutes } from './shadow-routes.ts'
  *     …   /drain                               drain-routes.ts
  *     GET /api/status                          who runs here, since when, with what
  *     …   /api/policy                          policy-routes.ts
+ *     …   /api/emergency                       emergency-routes.ts
  *
  * All but the first two want a token (guard.ts). What each takes and answers: replies.ts.
  */
@@ -41,6 +44,8 @@ export interface AdminParts {
   status(): Readonly<Record<string, unknown>>
   /** Undefined where several workers without a Redis have nothing to agree by. */
   readonly policy: PolicyState | undefined
+  /** The same. */
+  readonly emergency: FleetEmergency | undefined
 }
 
 const noCompiler = (): never => {
@@ -109,6 +114,12 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         refuse(reply, 503, 'Service Unavailable', NOTHING_TO_AGREE_BY),
       )
     }
+    if (parts.emergency !== undefined) emergencyRoutes(guarded, parts.emergency, parts.log)
+    else {
+      guarded.all('/api/emergency', { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
+        refuse(reply, 503, 'Service Unavailable', EACH_FOR_ITSELF),
+      )
+    }
     done()
   })
 
@@ -140,3 +151,6 @@ const HEALTH_PATHS = [
 
 const NOTHING_TO_AGREE_BY =
   'With WORKERS above 1 the processes agree on a policy by Redis: set REDIS_URL, or change POLICY_FILE and start again.'
+
+const EACH_FOR_ITSELF =
+  'With WORKERS above 1 and no Redis, each process decides by its own signals: GET /api/status tells what each is in. Set REDIS_URL for one state of all.'

@@ -11,6 +11,8 @@ export interface Invocation {
   readonly from: number | undefined
   readonly limit: number | undefined
   readonly role: Role
+  readonly reason: string | undefined
+  readonly seconds: number | undefined
   readonly isWithoutProbation: boolean
   readonly isEnd: boolean
   readonly isWaiting: boolean
@@ -29,12 +31,15 @@ export const readArguments = (args: readonly string[]): Invocation => {
     }
   }
   if (options.has('end') && operand !== undefined) throw usageError('"policy shadow" takes a FILE or --end, not both.')
+  if (name === 'emergency') checkEmergency(operand, options)
   return {
     name,
     operand,
     from: wholeNumber('--from', options.get('from'), 0),
     limit: wholeNumber('--limit', options.get('limit'), 1),
     role: roleOf(options.get('role')),
+    reason: options.get('reason'),
+    seconds: wholeNumber('--seconds', options.get('seconds'), 1),
     isWithoutProbation: options.has('no-probation'),
     isEnd: options.has('end'),
     isWaiting: options.has('wait'),
@@ -131,6 +136,18 @@ const wholeNumber = (what: string, given: string | undefined, least: number): nu
     throw usageError(`${what}: expected a whole number from ${least}, got "${given}".`)
   }
   return Number(given)
+}
+
+const checkEmergency = (mode: string | undefined, options: Split['options']): void => {
+  if (mode === undefined) {
+    for (const option of ['reason', 'seconds'] as const) {
+      if (options.has(option)) throw usageError(`"emergency" takes --${option} with a MODE: on, off or auto.`)
+    }
+  } else if (!['on', 'off', 'auto'].includes(mode)) {
+    throw usageError(`MODE: expected on, off or auto, got "${mode}".`)
+  } else if (mode === 'auto' && options.has('seconds')) {
+    throw usageError('--seconds is for on and off: auto has no end.')
+  }
 }
 
 const roleOf = (given: string | undefined): Role => {

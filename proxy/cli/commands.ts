@@ -1,6 +1,6 @@
 /** What a command takes; what it does is in `<name>-command.ts` and `policy-commands.ts`. */
 export interface CommandShape {
-  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | '[VERSION]' | 'NAME'
+  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | '[VERSION]' | 'NAME' | '[MODE]'
   readonly options: readonly OptionName[]
   readonly meaning: string
 }
@@ -12,6 +12,8 @@ export const OPTIONS = {
   limit: { value: 'N' },
   end: {},
   wait: {},
+  reason: { value: 'TEXT' },
+  seconds: { value: 'N' },
   role: { value: 'ROLE' },
   json: {},
   help: {},
@@ -46,6 +48,11 @@ const COMMANDS = {
     operand: '[FILE]',
     options: ['end'],
     meaning: 'tries a policy out; without FILE, tells how it does; --end ends it',
+  },
+  emergency: {
+    operand: '[MODE]',
+    options: ['reason', 'seconds'],
+    meaning: 'MODE is on, off or auto; without it, how things are and why',
   },
   drain: { options: ['wait'], meaning: 'begins a drain; --wait returns once it is drained' },
   token: {

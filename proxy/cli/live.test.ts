@@ -40,6 +40,11 @@ describe('the commands and a real proxy', () => {
     expect((await cli('policy show 1')).stdout).toMatch(/^# version 1, by ADMIN_TOKEN, \d.*\nroutes:\n {2}all:\n/)
     expect(await cli('policy show 7')).toMatchObject({ exit: 1, stderr: expect.stringContaining('no such version') })
 
+    expect((await cli('emergency')).stdout).toMatch(/^calm \(auto\)\n[\s\S]*\nviolationsPerSecond +0 +100 +50\n/)
+    expect(await cli('emergency on --reason drill --seconds 600')).toMatchObject({ exit: 0 })
+    expect((await cli('status')).stdout).toMatch(/\n +emergency +emergency \(on until .*\), since /)
+    expect(await cli('emergency auto')).toMatchObject({ exit: 0, stderr: '' })
+
     const drained = await cli('drain --wait')
     expect(drained).toMatchObject({ exit: 0, stdout: expect.stringMatching(/^(Drained|The connection ended)/) })
     expect(await child.exited()).toBe(0)
@@ -55,7 +60,7 @@ describe('the commands and a real proxy', () => {
     expect(stdout).toMatch(
       /^Sidegate .*, proxy-7\n +started .*\n +workers +2, 0 restarts\n +shadow +a candidate of ADMIN_TOKEN/,
     )
-    expect(stdout).toMatch(/\nproxy-7-w1 +serving .* 0 +single: well +\d +\d+ ms ago\nproxy-7-w2 /)
+    expect(stdout).toMatch(/\nproxy-7-w1 +serving .* 0 +calm +single: well +\d +\d+ ms ago\nproxy-7-w2 /)
     expect(await cli('drain --wait')).toMatchObject({ exit: 0 })
     expect(await child.exited()).toBe(0)
   })

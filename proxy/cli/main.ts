@@ -5,6 +5,7 @@ import { type Invocation, readArguments } from './arguments.ts'
 import type { Command, Outcome } from './command.ts'
 import type { CommandName } from './commands.ts'
 import { drain } from './drain-command.ts'
+import { emergency } from './emergency-command.ts'
 import { CliError, EX_SOFTWARE, EXIT } from './exit-status.ts'
 import { helpText } from './help.ts'
 import {
@@ -31,6 +32,7 @@ const COMMANDS: Readonly<Record<Exclude<CommandName, 'help' | 'token'>, Command>
   'policy history': policyHistory,
   'policy rollback': policyRollback,
   'policy shadow': policyShadow,
+  emergency,
   drain,
 }
 

@@ -8,6 +8,7 @@ const PROCESS = {
   redis: { mode: 'single', isImpaired: false, shards: [{ name: 'redis', state: 'closed' }] },
   fleetSize: 3,
   policy: { version: 7 },
+  emergency: { state: 'calm', mode: 'auto', since: '2026-11-23T07:00:00.000Z', by: 'sidegate', why: 'w' },
 }
 
 const PROBATION = {
@@ -34,6 +35,7 @@ describe('the status', () => {
         '  lifecycle   serving, started 2026-11-23T07:00:00.000Z',
         '  in flight   1 request, 2 upgrades, longest 120 ms',
         '  policy      version 7',
+        '  emergency   calm (auto)',
         '  redis       single: well',
         '  fleet       3 instances',
         '  you are     ci (read)',
@@ -82,9 +84,9 @@ describe('the status', () => {
       '  started     2026-11-23T07:00:00.000Z',
       '  workers     2, 1 restart',
       '',
-      expect.stringMatching(/^INSTANCE +LIFECYCLE +IN FLIGHT +POLICY +REDIS +FLEET +REPORTED$/),
+      expect.stringMatching(/^INSTANCE +LIFECYCLE +IN FLIGHT +POLICY +EMERGENCY +REDIS +FLEET +REPORTED$/),
       expect.stringMatching(
-        /^proxy-a-w1 +serving +1 request, 2 upgrades, longest 120 ms +7 +single: well +3 +40 ms ago$/,
+        /^proxy-a-w1 +serving +1 request, 2 upgrades, longest 120 ms +7 +calm +single: well +3 +40 ms ago$/,
       ),
       expect.stringMatching(/^proxy-a-w2 .* none \(memory mode\) /),
     ])
@@ -93,7 +95,7 @@ describe('the status', () => {
 
   it('is told as far as it is known', () => {
     expect(statusReport({ instance: 'x', workers: [7, {}] })).toMatch(
-      /workers +1, - restarts[\s\S]*\n- +- +- +- +- +- /,
+      /workers +1, - restarts[\s\S]*\n- +- +- +- +- +- +- /,
     )
     expect(statusReport({ instance: 'x', policy: 5, redis: [], inFlight: null, token: 'me' })).toBe(
       [
@@ -112,6 +114,7 @@ describe('the status', () => {
     const status = {
       ...{ instance: evil, version: evil, lifecycle: evil, token: { name: evil } },
       ...{ policy: { version: evil, refused: { version: evil } }, redis: { mode: evil }, shadow: { author: evil } },
+      emergency: { state: evil, mode: evil, since: evil, by: evil, why: evil, until: evil },
     }
     for (const report of [statusReport(status), statusReport({ ...status, workers: [status] })]) {
       expect(report).not.toContain('\u001b')

@@ -1,4 +1,5 @@
 import { type Command, outcome } from './command.ts'
+import { emergencyInShort } from './emergency-command.ts'
 import { counted, type Fields, fieldsOf, isFields, listOf, percent, told } from './fields.ts'
 import { printable } from './printable.ts'
 import { shadowSummary } from './shadow-report.ts'
@@ -44,18 +45,20 @@ const processLines = (one: Fields): Line[] => [
   ...pool(one.upstream),
   ['policy', `version ${told(fieldsOf(one.policy).version)}`],
   ...remarkLines(one),
+  ...emergencyLine(one),
   ['redis', redis(one.redis)],
   ['fleet', counted(one.fleetSize, 'instance')],
 ]
 
 const workerTable = (workers: readonly Fields[]): string =>
   table(
-    ['instance', 'lifecycle', 'in flight', 'policy', 'redis', 'fleet', 'reported'],
+    ['instance', 'lifecycle', 'in flight', 'policy', 'emergency', 'redis', 'fleet', 'reported'],
     workers.map((worker) => [
       told(worker.instance),
       told(worker.lifecycle),
       inFlight(worker.inFlight),
       told(fieldsOf(worker.policy).version),
+      told(fieldsOf(worker.emergency).state),
       redis(worker.redis),
       told(worker.fleetSize),
       `${told(worker.reportAgeMs)} ms ago`,
@@ -78,6 +81,9 @@ const remarkLines = ({ policy, shadow }: Fields): Line[] => {
     ...shadowLine({ shadow }),
   ]
 }
+
+const emergencyLine = ({ emergency }: Fields): Line[] =>
+  isFields(emergency) ? [['emergency', emergencyInShort(emergency)]] : []
 
 const shadowLine = ({ shadow }: Fields): Line[] => (isFields(shadow) ? [['shadow', shadowSummary(shadow)]] : [])
 

@@ -16,5 +16,6 @@ export const unsharedState = (): SharedState => ({
   ...calm,
   shadow: { current: undefined },
   burn: new BurnSignal(new SharedCounts(undefined, 'alone', { name: 'burn', keysLimit: 1_000 })),
+  emergencySignals: { count: () => undefined },
   fleet: { size: 1 },
 })

@@ -23,6 +23,10 @@ export class LocalDocument {
     // Nothing is open.
   }
 
+  async refresh(): Promise<boolean> {
+    return true
+  }
+
   async history(): Promise<readonly Version[]> {
     return this.#history
   }

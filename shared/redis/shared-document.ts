@@ -167,8 +167,8 @@ export class SharedDocument {
     return this.#history
   }
 
-  /** Asks Redis for what there is. Never rejects. */
-  async refresh(): Promise<void> {
+  /** Asks Redis for what there is. Never rejects. @returns whether it has answered, and this instance knows by then */
+  async refresh(): Promise<boolean> {
     const [key] = this.#keys
     const knownVersion = this.#current?.version ?? 0
     const found = await this.#redis.call(
@@ -181,12 +181,16 @@ export class SharedDocument {
       },
       () => undefined,
     )
-    if (found === undefined || this.#stop.signal.aborted) return
+    if (found === undefined || this.#stop.signal.aborted) return false
     const { version, body } = found
-    if (this.#current !== undefined && version < this.#current.version) return this.#restore(this.#current)
+    if (this.#current !== undefined && version < this.#current.version) {
+      await this.#restore(this.#current)
+      return true
+    }
     if (body !== undefined) this.#learn({ version, body })
     // For a Redis that loses everything, and has to be told it again.
     if (this.#history[0]?.version !== this.#current?.version) void this.#readHistory()
+    return true
   }
 
   #readHistory(): Promise<void> {

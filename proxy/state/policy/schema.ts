@@ -168,14 +168,18 @@ const emergency = part({
   minimumRequests: count({ min: 1, max: 1_000_000 })
     .default(200)
     .describe('In ten seconds, for `errorShare` to count.'),
-  busyShare: share().default(0.95).describe('Of the time that the proxy’s loop is busy; enters above it.'),
+  busyShare: share()
+    .default(0.95)
+    .describe('Of the proxies’ time, and of their queues for the app, what is taken; enters above either.'),
   recoverAtShare: share()
     .default(0.5)
-    .describe('Recovering begins when all signals are below this share of what they were entered at.'),
+    .describe('It is left when all signals are at this share of what it is entered above, or below.'),
   minimumSeconds: seconds({ min: 1, max: DAY_SECONDS }).default(60).describe('No change of state sooner.'),
   maximumSeconds: seconds({ min: 1, max: 30 * DAY_SECONDS })
     .default(3_600)
-    .describe('Ends by itself after this, unless an operator has turned it on.'),
+    .describe(
+      'Ends by itself after this, unless an operator has turned it on; entered again once signals were low, or as long again has passed.',
+    ),
   limitFactor: factor({ min: 0.01, max: 1 }).default(0.5).describe('Limits are multiplied by it.'),
   challengeShare: share().default(1).describe('Of clients that are challenged.'),
   violationsFactor: factor({ min: 0.01, max: 1 }).default(0.5).describe('`blocking.violations` is multiplied by it.'),
