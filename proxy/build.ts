@@ -7,6 +7,7 @@ import type { RedisGuard } from '#shared/redis.ts'
 import type { Situation } from './exchange.ts'
 import { Upstream } from './forward.ts'
 import type { Layer } from './layer.ts'
+import type { EnforcedBlocks } from './layers/block-list.ts'
 import type { OutcomeCount } from './layers/emergency-signals.ts'
 import { TrafficCounts } from './layers/traffic.ts'
 import { edge, edgeLayers, policyLayers } from './pipeline.ts'
@@ -15,6 +16,7 @@ import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
 import { LimitStates } from './state/limits/limit-states.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
+import { NO_VIOLATIONS, type ViolationSink } from './state/violations/violation.ts'
 import { upstreamCheck } from './upstream/probe.ts'
 
 /** The parts of one proxy process, put together and not yet listening. */
@@ -33,6 +35,8 @@ export interface SharedState extends Situation {
   readonly shadow: { readonly current: Candidate | undefined }
   readonly burn: BurnSignal
   readonly emergencySignals: OutcomeCount
+  readonly blocks: EnforcedBlocks
+  readonly violations: ViolationSink
   /** How many living instances share what the fleet may do. */
   readonly fleet: { readonly size: number }
   /** In tests, another than the system's. */
@@ -62,6 +66,7 @@ export const buildProxy = (
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
+  const { blocks } = shared
   const limits = {
     states: new LimitStates(),
     fleet: {
@@ -71,13 +76,27 @@ export const buildProxy = (
       },
     },
     clock: shared.clock ?? systemClock,
+    violations: shared.violations,
   }
   const newLayers = () =>
-    policyLayers({ limits: { ...limits, states: limits.states.beside(limits.clock.monotonicMs()) } })
+    policyLayers({
+      blocks,
+      limits: { ...limits, states: limits.states.beside(limits.clock.monotonicMs()), violations: NO_VIOLATIONS },
+    })
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn, emergencySignals } = shared
   const layers = choose(
-    edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, burn, emergencySignals, health, limits, shadowing }),
+    edgeLayers({
+      log,
+      accessLog: settings.ACCESS_LOG,
+      traffic,
+      burn,
+      emergencySignals,
+      health,
+      blocks,
+      limits,
+      shadowing,
+    }),
   )
   const pipeline = edge(layers, upstream.forward, log)
   const server = new ProxyServer(

@@ -3,6 +3,7 @@ import type { ClientConnection } from './client/connection.ts'
 import type { Pipeline } from './compose.ts'
 import { type ClientFacts, clientOf } from './facts/client-address.ts'
 import { type Correlation, correlation } from './facts/correlation.ts'
+import type { IpAddress } from './facts/ip-address.ts'
 import { expectsContinue, fieldValue, isPersistent, requestHeaders } from './headers.ts'
 import { MalformedMessage } from './http1/malformed.ts'
 import type { RequestStart } from './http1/request-reader.ts'
@@ -73,6 +74,8 @@ export class Exchange {
   /** The client, as far as trusted peers say. */
   readonly from: ClientFacts
   readonly clientAddress: string
+  /** The same as a number; undefined for a Unix socket. */
+  readonly clientIp: IpAddress | undefined
   readonly hasBody: boolean
   /** Whether the client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean
@@ -117,6 +120,7 @@ export class Exchange {
     this.peer = client.peer
     this.from = this.policy.trust === undefined ? client.peer : clientOf(client.peer, rawHeaders, this.policy.trust)
     this.clientAddress = this.from.address
+    this.clientIp = this.from.ip
     this.hasBody = !(framing instanceof MalformedMessage) && (framing.isChunked || (framing.length ?? 0) > 0)
     this.expectsContinue = this.hasBody && expectsContinue(request)
     this.isHandshake = isWebSocketHandshake(request)

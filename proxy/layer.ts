@@ -40,7 +40,7 @@ export interface Layer {
 /** What a layer that obeys the policy may know of an exchange, and what it may note on it for its own reply. */
 export type Facts = Pick<
   Exchange,
-  'request' | 'method' | 'path' | 'policy' | 'route' | 'emergency' | 'peer' | 'clientAddress' | 'rateLimit'
+  'request' | 'method' | 'path' | 'policy' | 'route' | 'emergency' | 'peer' | 'clientAddress' | 'clientIp' | 'rateLimit'
 >
 
 /**

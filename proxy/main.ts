@@ -17,6 +17,7 @@ import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { openBlocking } from './state/blocks/open.ts'
 import { openEmergency } from './state/emergency/open.ts'
 import { busyMeter } from './state/emergency/signals.ts'
 import { openPolicy } from './state/policy/open.ts'
@@ -39,13 +40,17 @@ const run = async (settings: ProxySettings): Promise<void> => {
   }
   const emergencyParts = await openEmergency(redis, instance, { policies, fleet: processes }, log)
   const { emergency, signals: emergencySignals } = emergencyParts
-  const shared = { redis, policies, shadow, burn, emergency, emergencySignals, fleet }
+  const blocking = await openBlocking(redis, instance, log)
+  const { blocks, violations } = blocking
+  const shared = { redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet }
   const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
     upstreamQueued: () => upstream.pool.queued,
     emergency,
+    blocks,
+    violations,
   })
   redisMetrics(registry, redis)
   const status = () => ({
@@ -67,6 +72,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
   shutdown.opened('policy', () => policy.close())
+  shutdown.opened('blocks', () => blocking.close())
   shutdown.opened('emergency', () => emergencyParts.close())
   let admin: AdminPort | undefined
   if (cluster.isWorker) {

@@ -3,6 +3,7 @@ import type { Logger } from '#shared/log.ts'
 import { compose, type Forward, type Pipeline } from './compose.ts'
 import type { Layer, PolicyLayer } from './layer.ts'
 import { type AccessLogPolicy, accessLog } from './layers/access-log.ts'
+import { blockList, type EnforcedBlocks } from './layers/block-list.ts'
 import { burn } from './layers/burn.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { emergencySignals, type OutcomeCount } from './layers/emergency-signals.ts'
@@ -28,11 +29,13 @@ export interface Edge extends PolicyEdge {
 
 /** What the layers that obey the policy need from outside. */
 export interface PolicyEdge {
+  readonly blocks: EnforcedBlocks
   readonly limits: RateLimiting
 }
 
 /** The layers that obey the policy. A candidate in shadow has the same, for itself. */
 export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
+  blockList(d.blocks), // the cheapest refusal first
   rateLimit(d.limits), // what is too much costs the app nothing
   shed(), // in an emergency, what matters least makes room
 ]

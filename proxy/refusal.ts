@@ -25,6 +25,13 @@ const kinds = {
     fault: 'client',
     closes: true,
   },
+  blocked: {
+    status: 403,
+    title: 'Forbidden',
+    detail: 'Requests from this address are not served.',
+    logLevel: 'debug',
+    fault: 'policy',
+  },
   'no-such-page': {
     status: 404,
     title: 'Not Found',

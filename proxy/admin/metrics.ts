@@ -10,6 +10,8 @@ export interface Measured {
   readonly traffic: TrafficCounts
   inFlight(): InFlight
   upstreamQueued(): number
+  readonly blocks: { readonly size: number; readonly untold: number }
+  readonly violations: { readonly blocked: number }
   readonly emergency: { readonly state: EmergencyState; readings(): readonly Reading[] }
 }
 
@@ -45,6 +47,31 @@ export const proxyMetrics = (instance: Instance, measured: Measured): Registry =
     registers: [registry],
     collect() {
       this.set(measured.upstreamQueued())
+    },
+  })
+  new Gauge({
+    name: 'sidegate_blocks',
+    help: 'Blocks that this instance knows, those included that have passed and are remembered.',
+    registers: [registry],
+    collect() {
+      this.set(measured.blocks.size)
+    },
+  })
+  new Gauge({
+    name: 'sidegate_blocks_untold',
+    help: 'Blocks and unblocks that the fleet has not been told of yet.',
+    registers: [registry],
+    collect() {
+      this.set(measured.blocks.untold)
+    },
+  })
+  new Counter({
+    name: 'sidegate_auto_blocks_total',
+    help: 'Clients that this instance has blocked by itself.',
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(measured.violations.blocked)
     },
   })
   new Gauge({

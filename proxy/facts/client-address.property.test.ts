@@ -103,6 +103,7 @@ describe('the client of a request', () => {
         )
         expect(clientOf(directClient(peer), headers, trust(field))).toMatchObject({
           address: client,
+          ip: parseAddress(client),
           forwardedFor: path.join(', '),
         })
       }),
@@ -136,6 +137,7 @@ describe('the client of a request', () => {
         (peer, sent, field) => {
           expect(clientOf(directClient(peer), sent.flat(), trust(field))).toEqual({
             address: peer,
+            ip: parseAddress(peer),
             forwardedFor: peer,
             scheme: 'http',
           })

@@ -18,21 +18,26 @@ export interface Trust {
 export interface ClientFacts {
   /** `unknown` for a Unix socket. */
   readonly address: string
+  /** The same as a number; undefined for a Unix socket. */
+  readonly ip: IpAddress | undefined
   /** For `X-Forwarded-For`: the client, and those that it came by, the nearest last. What nobody vouches for is left out. */
   readonly forwardedFor: string
   readonly scheme: 'http' | 'https'
 }
 
+const UNKNOWN = 'unknown'
+
 /** The peer of a connection; an IPv4-mapped IPv6 address is IPv4. `unknown` where it has no address, as on a Unix socket. */
 export const peerAddress = (remoteAddress: string | undefined): string => {
   const address = parseAddress(remoteAddress ?? '')
-  return address === undefined ? 'unknown' : addressText(address)
+  return address === undefined ? UNKNOWN : addressText(address)
 }
 
 /** Of a connection whose peer is the client itself. */
 export const directClient = (remoteAddress: string | undefined): ClientFacts => {
-  const address = peerAddress(remoteAddress)
-  return { address, forwardedFor: address, scheme: 'http' }
+  const ip = parseAddress(remoteAddress ?? '')
+  const address = ip === undefined ? UNKNOWN : addressText(ip)
+  return { address, ip, forwardedFor: address, scheme: 'http' }
 }
 
 /**
@@ -43,7 +48,7 @@ export const directClient = (remoteAddress: string | undefined): ClientFacts => 
  * @param peer as {@link directClient} has it
  */
 export const clientOf = (peer: ClientFacts, rawHeaders: readonly string[], { ranges, field }: Trust): ClientFacts => {
-  const peerIp = parseAddress(peer.address)
+  const peerIp = peer.ip
   if (peerIp === undefined || !ranges.has(peerIp)) return peer
   const scheme = schemeOf(rawHeaders, field)
   if (field === 'forwarded') return along(peerIp, forwardedHops(joinedFieldValue(rawHeaders, field)), ranges, scheme)
@@ -52,7 +57,7 @@ export const clientOf = (peer: ClientFacts, rawHeaders: readonly string[], { ran
   const told = field === 'x-forwarded-for' ? undefined : cdnClient(rawHeaders, field)
   if (told === undefined || isGoneRound(hops[0], told, ranges)) return along(peerIp, hops, ranges, scheme)
   const address = addressText(told)
-  return { address, forwardedFor: `${address}, ${peer.address}`, scheme }
+  return { address, ip: told, forwardedFor: `${address}, ${peer.address}`, scheme }
 }
 
 const along = (
@@ -61,15 +66,17 @@ const along = (
   ranges: AddressRanges,
   scheme: ClientFacts['scheme'],
 ): ClientFacts => {
+  let ip = peer
   let address = addressText(peer)
   let forwardedFor = address
   for (const hop of hops) {
     if (hop === undefined) break
+    ip = hop
     address = addressText(hop)
     forwardedFor = `${address}, ${forwardedFor}`
     if (!ranges.has(hop)) break
   }
-  return { address, forwardedFor, scheme }
+  return { address, ip, forwardedFor, scheme }
 }
 
 const cdnClient = (

@@ -15,8 +15,9 @@ export const accessLog = (log: Logger, policy: AccessLogPolicy): Layer => ({
   },
 })
 
-const isOrdinary = (outcome: Outcome): boolean =>
-  outcome.kind === 'answered' || (outcome.kind === 'replied' && outcome.status < 500)
+/** Nor is each refusal of who is blocked worth a line: the block has had its own, and a flood is to stay out of the log. */
+const isOrdinary = ({ kind, status, refusal }: Outcome): boolean =>
+  kind === 'answered' || (kind === 'replied' && status < 500) || refusal?.text.logLevel === 'debug'
 
 const level = (outcome: Outcome): 'debug' | 'info' | 'warn' | 'error' => {
   if (outcome.refusal !== undefined) return outcome.refusal.text.logLevel

@@ -4,5 +4,9 @@ import type { BurnSignal } from '../slo/burn-signal.ts'
 /** Counts how requests do, by the version of the policy that they met. */
 export const burn = (signal: BurnSignal): Layer => ({
   name: 'burn',
-  onFinish: (exchange, outcome) => signal.count(exchange.policy.version, outcome),
+  onFinish({ policy, emergency }, outcome) {
+    // What is refused in an emergency is not for the policy to answer for, which may be on probation.
+    if (emergency !== 'calm' && outcome.refusal?.text.fault === 'policy') return
+    signal.count(policy.version, outcome)
+  },
 })

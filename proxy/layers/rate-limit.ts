@@ -6,6 +6,7 @@ import { limitKey } from '../state/limits/limit-key.ts'
 import type { Claim, LimitStates } from '../state/limits/limit-states.ts'
 import { quotaMember, retryAfterSeconds } from '../state/limits/rate-limit-fields.ts'
 import type { CompiledRoute } from '../state/policy/compile.ts'
+import type { ViolationSink } from '../state/violations/violation.ts'
 
 /** What the limits need from outside. */
 export interface RateLimiting {
@@ -13,10 +14,12 @@ export interface RateLimiting {
   /** Living instances: each enforces its share. */
   readonly fleet: { readonly size: number }
   readonly clock: Clock
+  /** Each refusal is one. */
+  readonly violations: ViolationSink
 }
 
 /** Refuses what is more than the limits of its route allow, and tells who is let through how much is left. */
-export const rateLimit = ({ states, fleet, clock }: RateLimiting): PolicyLayer => ({
+export const rateLimit = ({ states, fleet, clock, violations }: RateLimiting): PolicyLayer => ({
   name: 'rate-limit',
   admit(facts) {
     const { policy, route } = facts
@@ -27,7 +30,11 @@ export const rateLimit = ({ states, fleet, clock }: RateLimiting): PolicyLayer =
     )
     // All are asked before any is charged: a request that one limit refuses uses up nothing of the others.
     const refused = claims.some(({ decision }) => !decision.isAdmitted)
-    if (refused) return tooMany(claims, route)
+    if (refused) {
+      const tooManyRequests = tooMany(claims, route)
+      violations.record(facts, 'rate-limited', tooManyRequests.reason ?? '')
+      return tooManyRequests
+    }
     for (const claim of claims) claim.charge()
     facts.rateLimit = rateLimitField(claims)
     return PASS

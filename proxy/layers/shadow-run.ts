@@ -29,9 +29,20 @@ export class ShadowRun {
     const { request, method, path, peer, emergency } = exchange
     const { policy } = candidate
     const from = policy.trust === undefined ? peer : clientOf(peer, request.rawHeaders, policy.trust)
-    const clientAddress = from.address
+    const { address: clientAddress, ip: clientIp } = from
     const route = policy.routes.find(method, path)
-    this.#facts = { request, method, path, peer, clientAddress, policy, route, emergency, rateLimit: undefined }
+    this.#facts = {
+      request,
+      method,
+      path,
+      peer,
+      clientAddress,
+      clientIp,
+      policy,
+      route,
+      emergency,
+      rateLimit: undefined,
+    }
     this.#refusal = this.#admit()
   }
 

@@ -1,9 +1,12 @@
+import { pino } from 'pino'
 import { SharedCounts } from '#shared/redis/shared-counts.ts'
 import type { SharedState } from '../build.ts'
 import type { Situation } from '../exchange.ts'
 import { BurnSignal } from '../slo/burn-signal.ts'
+import { BlockStore } from '../state/blocks/block-store.ts'
 import { compilePolicy } from '../state/policy/compile.ts'
 import { defaultPolicy } from '../state/policy/read.ts'
+import { NO_VIOLATIONS } from '../state/violations/violation.ts'
 
 export const defaultPolicies = { active: compilePolicy(0, defaultPolicy()) }
 
@@ -17,5 +20,7 @@ export const unsharedState = (): SharedState => ({
   shadow: { current: undefined },
   burn: new BurnSignal(new SharedCounts(undefined, 'alone', { name: 'burn', keysLimit: 1_000 })),
   emergencySignals: { count: () => undefined },
+  blocks: new BlockStore(undefined, pino({ level: 'silent' })),
+  violations: NO_VIOLATIONS,
   fleet: { size: 1 },
 })

@@ -26,7 +26,7 @@ export const parseCidr = (text: string): Cidr | undefined => {
 }
 
 /** The range of the first `bits` of an address. */
-const cidrOf = (address: IpAddress, bits: number): Cidr => ({ address: masked(address, bits), bits })
+export const cidrOf = (address: IpAddress, bits: number): Cidr => ({ address: masked(address, bits), bits })
 
 /** One text for one range: RFC 5952, and no length where it is a single address. */
 export const formatCidr = ({ address, bits }: Cidr): string =>

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { directClient } from '../../facts/client-address.ts'
+import { parseAddress } from '../../facts/ip-address.ts'
 import type { Facts } from '../../layer.ts'
 import { TestPolicies } from '../../testing/policies.ts'
 import type { CompiledRoute } from '../policy/compile.ts'
@@ -27,6 +28,7 @@ const facts = (rawHeaders: string[], clientAddress = '192.0.2.7'): Facts => ({
   peer: directClient('192.0.2.99'),
   clientAddress,
   emergency: 'calm',
+  clientIp: parseAddress(clientAddress),
   rateLimit: undefined,
 })
 

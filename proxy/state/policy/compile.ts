@@ -39,6 +39,8 @@ export interface CompiledRoute {
 export interface CompiledPolicy {
   readonly version: number
   readonly policy: Policy
+  /** The allow-list, trusted proxies, and this machine itself. */
+  readonly neverBlocked: AddressRanges
   /** Undefined where nobody is trusted. */
   readonly trust: Trust | undefined
   readonly limits: ReadonlyMap<string, CompiledLimit>
@@ -51,6 +53,7 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
     version,
     policy,
     trust: compileTrust(policy.trustedProxies),
+    neverBlocked: new AddressRanges([...policy.blocking.allow, ...policy.trustedProxies.ranges, ...LOOPBACK]),
     limits,
     routes: new RouteTable(
       Object.entries(policy.routes).map(
@@ -59,6 +62,9 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
     ),
   }
 }
+
+/** Probes, and whoever is within the pod. */
+const LOOPBACK = ['127.0.0.0/8', '::1/128']
 
 const compileTrust = ({ ranges, clientHeader }: Policy['trustedProxies']): Trust | undefined =>
   ranges.length === 0 ? undefined : { ranges: new AddressRanges(ranges), field: clientHeader }

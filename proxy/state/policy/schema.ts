@@ -149,7 +149,13 @@ const limit = z.strictObject({
 })
 
 const blocking = part({
-  allow: z.array(range()).max(10_000).default([]).describe('Never blocked.'),
+  allow: z
+    .array(range())
+    .max(10_000)
+    .default([])
+    .describe(
+      'Never blocked, besides trusted proxies and this machine itself: the networks of operators, for example.',
+    ),
   isAutomatic: flag().default(true).describe('Whether violations lead to a block.'),
   violations: count({ min: 1, max: 1_000_000 }).default(20).describe('So many within `windowSeconds` lead to a block.'),
   windowSeconds: seconds({ min: 1, max: DAY_SECONDS }).default(60).describe('See `violations`.'),

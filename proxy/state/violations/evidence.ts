@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { type Clock, systemClock } from '#shared/clock.ts'
+import { SharedCache } from '#shared/redis/shared-cache.ts'
+import type { RedisGuard } from '#shared/redis.ts'
+import type { Violation } from './violation.ts'
+
+/** Of each client. */
+const VIOLATIONS_KEPT = 10
+const CLIENTS_LIMIT = 10_000
+/** A path may be long, and is the client's to choose. */
+const PATH_LIMIT = 200
+/** A timer of Redis takes no more. */
+const LONGEST_LIFE_MS = 365 * 86_400_000
+
+const violations = z.array(
+  z.strictObject({
+    at: z.string(),
+    kind: z.enum(['rate-limited', 'challenge-failed']),
+    what: z.string(),
+    method: z.string(),
+    path: z.string(),
+    route: z.string().optional(),
+  }),
+)
+
+/** The last violations of clients, and of those that were blocked, for the fleet, what led there. */
+export class Evidence {
+  /** The clients that were heard of last. */
+  readonly #recent = new Map<string, Violation[]>()
+  readonly #kept: SharedCache
+
+  constructor(redis: RedisGuard | undefined, clock: Clock = systemClock) {
+    this.#kept = new SharedCache(redis, { name: 'block-evidence', entriesLimit: CLIENTS_LIMIT }, clock)
+  }
+
+  add(client: string, violation: Violation): void {
+    const recent = this.#recent.get(client) ?? []
+    recent.push({ ...violation, path: violation.path.slice(0, PATH_LIMIT) })
+    if (recent.length > VIOLATIONS_KEPT) recent.shift()
+    this.#recent.delete(client) // so that it is the youngest
+    this.#recent.set(client, recent)
+    if (this.#recent.size <= CLIENTS_LIMIT) return
+    const [oldest = ''] = this.#recent.keys()
+    this.#recent.delete(oldest)
+  }
+
+  /** Of those that this instance has refused. */
+  recent(client: string): readonly Violation[] {
+    return this.#recent.get(client) ?? []
+  }
+
+  /** Keeps what has led to a block. */
+  keep(client: string, lifeMs: number): void {
+    const text = JSON.stringify(this.recent(client))
+    this.#recent.delete(client)
+    void this.#kept.set(client, text, Math.min(Math.max(lifeMs, 1), LONGEST_LIFE_MS))
+  }
+
+  /** What has led to the block of a client; empty where nothing is known of it any more. Never rejects. */
+  async of(client: string): Promise<readonly Violation[]> {
+    const text = await this.#kept.get(client)
+    return text === undefined ? [] : (violations.safeParse(parsed(text)).data ?? [])
+  }
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // the schema refuses it: somebody else has written there
+  }
+}

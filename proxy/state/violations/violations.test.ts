@@ -1,0 +1,171 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Clock } from '#shared/clock.ts'
+import type { RedisGuard } from '#shared/redis.ts'
+import { eventually } from '#shared/testing/eventually.ts'
+import { connectedGuard, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
+import { RedisProcess } from '#shared/testing/redis-process.ts'
+import { freePort } from '../../../deploy/local/ports.ts'
+import { type IpAddress, parseAddress } from '../../facts/ip-address.ts'
+import type { Facts } from '../../layer.ts'
+import { BlockStore } from '../blocks/block-store.ts'
+import type { EmergencyState } from '../emergency/emergency-state.ts'
+import { compilePolicy } from '../policy/compile.ts'
+import { readPolicy } from '../policy/read.ts'
+import { Violations } from './violations.ts'
+
+const closing: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+const policyOf = (document: unknown) => {
+  const reading = readPolicy(document)
+  if (reading.kind === 'bad') throw new Error(JSON.stringify(reading.problems))
+  return compilePolicy(1, reading.policy)
+}
+
+const five = { blocking: { violations: 5, windowSeconds: 60, firstBlockSeconds: 100, forgetAfterSeconds: 1_000 } }
+
+const start = (document: unknown = five, redis?: RedisGuard) => {
+  let nowMs = 1_800_000_000_000
+  const clock: Clock = { wallMs: () => nowMs, monotonicMs: () => nowMs }
+  const blocks = new BlockStore(redis, quietLog, clock)
+  const violations = new Violations(redis, `i${Math.random()}`, blocks, quietLog, clock, () => 0.5)
+  closing.push(() => {
+    blocks.close()
+    return violations.close()
+  })
+  const policy = policyOf(document)
+  const record = (address: string, times = 1, emergency: EmergencyState = 'calm') => {
+    const clientIp = parseAddress(address)
+    const facts = { clientIp, policy, emergency, method: 'GET', path: '/search', route: undefined } as unknown as Facts
+    for (let time = 0; time < times; time++) violations.record(facts, 'rate-limited', 'limit "l" by client-address')
+  }
+  const isBlocked = (address: string) => blocks.isBlocked(parseAddress(address) as IpAddress)
+  const pass = (ms: number) => {
+    nowMs += ms
+  }
+  return { blocks, violations, policy, record, isBlocked, pass }
+}
+
+describe('a client', () => {
+  it('is blocked at so many violations within the window, and not before', () => {
+    const { record, isBlocked, blocks } = start()
+    record('192.0.2.7', 4)
+    expect(isBlocked('192.0.2.7')).toBe(false)
+    record('192.0.2.7')
+    expect([isBlocked('192.0.2.7'), isBlocked('192.0.2.8')]).toEqual([true, false])
+    expect(blocks.get('192.0.2.7')).toMatchObject({
+      ...{ source: 'auto', author: 'sidegate', reason: '5 violations in 60 s', count: 1 },
+      ...{ untilMs: 1_800_000_100_000, forgetAtMs: 1_800_001_100_000 },
+    })
+  })
+
+  it('of IPv6 is its whole prefix', () => {
+    const { record, isBlocked } = start()
+    for (let host = 1; host <= 5; host++) record(`2001:db8:0:7::${host}`)
+    expect([isBlocked('2001:db8:0:7::99'), isBlocked('2001:db8:0:8::1')]).toEqual([true, false])
+  })
+
+  it('whose violations are spread over a longer time is not blocked', () => {
+    const { record, isBlocked, pass } = start()
+    for (let time = 0; time < 40; time++) {
+      record('192.0.2.7')
+      pass(20_000) // three in a window
+    }
+    expect(isBlocked('192.0.2.7')).toBe(false)
+  })
+
+  it('whose violations lie on both sides of a window’s edge is', () => {
+    const { record, isBlocked, pass } = start()
+    pass(59_000)
+    record('192.0.2.7', 3)
+    pass(2_000)
+    record('192.0.2.7', 3)
+    expect(isBlocked('192.0.2.7')).toBe(true)
+  })
+
+  it('is blocked for longer when it goes on afterwards, and does not begin with what it was blocked for', () => {
+    const { record, isBlocked, blocks, pass } = start()
+    record('192.0.2.7', 5)
+    pass(100_001)
+    record('192.0.2.7', 4)
+    expect(isBlocked('192.0.2.7')).toBe(false)
+    record('192.0.2.7')
+    expect(blocks.get('192.0.2.7')).toMatchObject({ count: 2, untilMs: 1_800_000_100_001 + 200_000 })
+  })
+
+  it('that is blocked collects nothing meanwhile', () => {
+    const { record, violations, policy } = start()
+    record('192.0.2.7', 500)
+    expect([violations.blocked, violations.count('192.0.2.7', policy)]).toEqual([1, 0])
+  })
+
+  it('is blocked sooner in an emergency, and at one violation at the soonest', () => {
+    const { record, isBlocked } = start()
+    record('192.0.2.7', 3, 'emergency')
+    expect(isBlocked('192.0.2.7')).toBe(true)
+    const strict = start({ blocking: { violations: 1 } })
+    strict.record('192.0.2.7', 1, 'recovering')
+    expect(strict.isBlocked('192.0.2.7')).toBe(true)
+  })
+})
+
+describe('nobody is blocked by itself', () => {
+  it.each([
+    ['who is in the allow-list', '198.51.100.7'],
+    ['who is a trusted proxy', '203.0.113.7'],
+    ['on this machine', '127.0.0.1'],
+    ['on this machine, by IPv6', '::1'],
+  ])('%s', (_who, address) => {
+    const { record, isBlocked } = start({
+      blocking: { violations: 1, allow: ['198.51.100.0/24'] },
+      trustedProxies: { ranges: ['203.0.113.0/24'] },
+    })
+    record(address, 100)
+    expect(isBlocked(address)).toBe(false)
+  })
+
+  it('where the policy says so', () => {
+    const { record, isBlocked } = start({ blocking: { violations: 1, isAutomatic: false } })
+    record('192.0.2.7', 100)
+    expect(isBlocked('192.0.2.7')).toBe(false)
+  })
+})
+
+it('what led to a block is kept beside it, and what has not led to one yet is known', async () => {
+  const { record, violations } = start()
+  record('192.0.2.7', 3)
+  expect(violations.recent('192.0.2.7')).toHaveLength(3)
+  record('192.0.2.7', 2)
+  expect(violations.recent('192.0.2.7')).toEqual([])
+  const evidence = await violations.evidence('192.0.2.7')
+  expect(evidence).toHaveLength(5)
+  expect(evidence[0]).toEqual({
+    ...{ at: '2027-01-15T08:00:00.000Z', kind: 'rate-limited', what: 'limit "l" by client-address' },
+    ...{ method: 'GET', path: '/search' },
+  })
+})
+
+it('the violations of a fleet add up, and what led to a block is known to all', async () => {
+  const redis = await new RedisProcess(await freePort()).start()
+  closing.push(() => redis.close())
+  const join = async () => {
+    const guard = await connectedGuard(singleTarget(redis.port), 'violations')
+    closing.push(() => guard.close())
+    return start(five, guard)
+  }
+  const [one, two] = [await join(), await join()]
+  one.record('192.0.2.7', 2)
+  two.record('192.0.2.7', 2)
+  await eventually('each knows of both', () =>
+    [one, two].every(({ violations, policy }) => violations.count('192.0.2.7', policy) === 4),
+  )
+  expect(one.isBlocked('192.0.2.7')).toBe(false)
+  two.record('192.0.2.7')
+  expect(two.isBlocked('192.0.2.7')).toBe(true)
+  await eventually(
+    'the other may know what led there',
+    async () => (await one.violations.evidence('192.0.2.7')).length === 3,
+  )
+})

@@ -1,0 +1,121 @@
+import { type Clock, systemClock } from '#shared/clock.ts'
+import type { Logger } from '#shared/log.ts'
+import { SharedCounts } from '#shared/redis/shared-counts.ts'
+import type { RedisGuard } from '#shared/redis.ts'
+import type { IpAddress } from '../../facts/ip-address.ts'
+import type { Facts } from '../../layer.ts'
+import { clientRange } from '../addresses/client-range.ts'
+import type { Block } from '../blocks/block.ts'
+import type { BlockOrder } from '../blocks/block-store.ts'
+import { nextBlock } from '../blocks/ladder.ts'
+import type { CompiledPolicy } from '../policy/compile.ts'
+import { Evidence } from './evidence.ts'
+import type { Violation, ViolationSink } from './violation.ts'
+
+/** What the ladder needs of the blocks. */
+export interface LadderBlocks {
+  isBlocked(address: IpAddress): boolean
+  get(range: string): Block | undefined
+  block(orders: readonly BlockOrder[]): Promise<unknown>
+}
+
+/** Two windows of each; above it the oldest make room. */
+const COUNTS_LIMIT = 200_000
+export const LADDER_AUTHOR = 'sidegate'
+
+/**
+ * Counts the violations of each client in the fleet, and blocks who has too many: the ladder of blocks.
+ *
+ * The window slides: of the window before, the part counts that it still covers. A client's count begins anew with each
+ * block, and does not grow while it is blocked.
+ */
+export class Violations implements ViolationSink {
+  readonly #blocks: LadderBlocks
+  readonly #counts: SharedCounts
+  readonly #evidence: Evidence
+  readonly #log: Logger
+  readonly #clock: Clock
+  readonly #random: () => number
+  /** Blocks that this instance has made. */
+  blocked = 0
+
+  constructor(
+    redis: RedisGuard | undefined,
+    instanceId: string,
+    blocks: LadderBlocks,
+    log: Logger,
+    clock: Clock = systemClock,
+    random: () => number = Math.random,
+  ) {
+    this.#blocks = blocks
+    this.#counts = new SharedCounts(redis, instanceId, { name: 'violations', keysLimit: COUNTS_LIMIT }, clock)
+    this.#evidence = new Evidence(redis, clock)
+    this.#log = log
+    this.#clock = clock
+    this.#random = random
+  }
+
+  record(facts: Facts, kind: Violation['kind'], what: string): void {
+    const { clientIp, policy } = facts
+    if (clientIp === undefined || !policy.policy.blocking.isAutomatic) return
+    if (policy.neverBlocked.has(clientIp) || this.#blocks.isBlocked(clientIp)) return
+    const client = clientRange(clientIp, policy)
+    this.#evidence.add(client, {
+      ...{ at: new Date(this.#clock.wallMs()).toISOString(), kind, what, method: facts.method, path: facts.path },
+      ...(facts.route !== undefined && { route: facts.route.name }),
+    })
+    const count = this.#add(client, policy, 1)
+    if (count >= threshold(facts)) this.#block(client, facts, count)
+  }
+
+  /** In the window, in the fleet, as far as is known here; what leads to a block. */
+  count(client: string, policy: CompiledPolicy): number {
+    return Math.floor(this.#add(client, policy, 0))
+  }
+
+  /** The last ones of a client that this instance has refused. */
+  recent(client: string): readonly Violation[] {
+    return this.#evidence.recent(client)
+  }
+
+  /** Those that led to the block of a client. Never rejects. */
+  evidence(client: string): Promise<readonly Violation[]> {
+    return this.#evidence.of(client)
+  }
+
+  close(): Promise<void> {
+    return this.#counts.close()
+  }
+
+  #add(client: string, { policy }: CompiledPolicy, amount: 0 | 1): number {
+    const windowMs = policy.blocking.windowSeconds * 1_000
+    const nowMs = this.#clock.wallMs()
+    const window = Math.floor(nowMs / windowMs)
+    // Of another block, or another length of the window, other counts.
+    const name = `${client} ${this.#blocks.get(client)?.count ?? 0} ${windowMs}`
+    const current = this.#counts.add(`${name} ${window}`, amount, 2 * windowMs)
+    const before = this.#counts.add(`${name} ${window - 1}`, 0, windowMs)
+    return current + before * (1 - (nowMs - window * windowMs) / windowMs)
+  }
+
+  #block(client: string, facts: Facts, count: number): void {
+    const { blocking } = facts.policy.policy
+    const nowMs = this.#clock.wallMs()
+    const next = nextBlock(blocking, this.#blocks.get(client), nowMs, this.#random())
+    const reason = `${Math.floor(count)} violations in ${blocking.windowSeconds} s`
+    void this.#blocks.block([{ range: client, source: 'auto', author: LADDER_AUTHOR, reason, ...next }])
+    this.#evidence.keep(client, next.forgetAtMs - nowMs)
+    this.blocked++
+    this.#log.warn(
+      { block: client, until: new Date(next.untilMs).toISOString(), inARow: next.count, violations: Math.floor(count) },
+      'client blocked',
+    )
+  }
+}
+
+/** In an emergency it takes fewer. */
+const threshold = ({ policy, emergency }: Facts): number => {
+  const { blocking, emergency: rules } = policy.policy
+  const factor = emergency === 'calm' ? 1 : rules.violationsFactor
+  return Math.max(1, Math.round(blocking.violations * factor))
+}
