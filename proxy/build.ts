@@ -12,7 +12,7 @@ import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
-import { LimitStates } from './state/limits/limit-states.ts'
+import { openLimits } from './state/limits/open.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
 import { upstreamCheck } from './upstream/probe.ts'
 
@@ -22,6 +22,8 @@ export interface ProxyParts {
   readonly traffic: TrafficCounts
   readonly upstream: Upstream
   readonly server: ProxyServer
+  /** What clients have used of their limits; to be closed once nothing comes any more. */
+  readonly limits: { close(): Promise<void> }
 }
 
 /** What the process has from outside itself. */
@@ -60,18 +62,17 @@ export const buildProxy = (
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
-  const limits = {
-    states: new LimitStates(),
-    fleet: {
+  const limits = openLimits(
+    shared.redis,
+    {
       get size() {
         // Without Redis a worker hears of no other; its siblings are there all the same.
         return Math.max(shared.fleet.size, settings.WORKERS)
       },
     },
-    clock: shared.clock ?? systemClock,
-  }
-  const newLayers = () =>
-    policyLayers({ limits: { ...limits, states: limits.states.beside(limits.clock.monotonicMs()) } })
+    shared.clock ?? systemClock,
+  )
+  const newLayers = () => policyLayers({ limits: limits.beside() })
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn } = shared
   const layers = choose(edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, burn, health, limits, shadowing }))
@@ -91,5 +92,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server }
+  return { health, traffic, upstream, server, limits }
 }

@@ -31,7 +31,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const policy = await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const { policies, shadow, burn, watch } = policy
   const shared = { redis, policies, shadow, burn, emergency: { state: 'calm' as const }, fleet }
-  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
+  const { health, traffic, upstream, server, limits } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
@@ -56,6 +56,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
   shutdown.opened('policy', () => policy.close())
+  shutdown.opened('limits', () => limits.close())
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)

@@ -1,20 +1,18 @@
 import type { CompiledLimit, CompiledPolicy } from '../policy/compile.ts'
-import { Arrivals } from './arrivals.ts'
-import { type Decision, decide, type Quota, quota, type Rate } from './gcra.ts'
+import { SLOTS } from './bucket.ts'
+import { Buckets } from './buckets.ts'
+import type { Claim } from './claim.ts'
+import type { Untold } from './untold.ts'
 
-/** A request before one limit: what would come of it, and what has come of those before it. */
-export interface Claim {
-  readonly limit: CompiledLimit
-  readonly decision: Decision
-  /** Lets the request count. */
-  charge(): void
-  /** What is left to the client, this request included if it has been charged. */
-  quota(): Quota
-}
-
-interface LimitState {
+/** What clients have used of one limit. */
+export interface LimitState {
+  readonly name: string
   readonly keyKind: string
-  readonly arrivals: Arrivals
+  readonly buckets: Buckets
+  /** By slot: 1 where nothing is heard of the rest of the fleet, and this instance grants its share alone. */
+  readonly isAlone: Uint8Array
+  /** Of the fleet, as the policy has it that was obeyed last. */
+  capacityMs: number
 }
 
 /**
@@ -23,68 +21,65 @@ interface LimitState {
  */
 export class LimitStates {
   readonly #states: Map<string, LimitState>
+  readonly #untold: Untold | undefined
   #policy: CompiledPolicy | undefined
 
-  constructor(states: Iterable<readonly [string, LimitState]> = []) {
+  /** @param untold where what is charged waits to be told to the fleet; undefined where nobody is told */
+  constructor(untold?: Untold, states: Iterable<readonly [string, LimitState]> = []) {
+    this.#untold = untold
     this.#states = new Map(states)
   }
 
   /** How many keys are held. */
   get size(): number {
-    return this.#states.values().reduce((sum, { arrivals }) => sum + arrivals.size, 0)
+    return this.#states.values().reduce((sum, { buckets }) => sum + buckets.size, 0)
+  }
+
+  all(): Iterable<LimitState> {
+    return this.#states.values()
   }
 
   /**
+   * What a limit knows of itself.
+   *
    * @param policy in force: limits that it does not have are forgotten
-   * @param fleetSize living instances, each of which grants an equal share of the limit
-   * @param nowMs monotonic
    */
-  claim(policy: CompiledPolicy, limit: CompiledLimit, key: string, fleetSize: number, nowMs: number): Claim {
+  of(policy: CompiledPolicy, limit: CompiledLimit, nowMs: number): LimitState {
     if (policy !== this.#policy) this.#obey(policy)
-    const { arrivals } = this.#stateOf(limit, nowMs)
-    const rate = shareOf(limit.rate, fleetSize)
-    arrivals.expire(nowMs, rate.capacityMs)
-    let arrivalMs = arrivals.get(key, nowMs, limit.keysLimit) ?? nowMs
-    const decision = decide(rate, arrivalMs, nowMs)
-    return {
-      limit,
-      decision,
-      charge() {
-        arrivalMs = decision.arrivalMs
-        arrivals.set(key, arrivalMs, nowMs, limit.keysLimit)
-      },
-      quota: () => quota(rate, arrivalMs, nowMs),
-    }
+    const known = this.#states.get(limit.name)
+    if (known !== undefined) return known
+    const { name, keyKind, rate } = limit
+    const isAlone = new Uint8Array(SLOTS).fill(this.#untold === undefined || this.#untold.isImpaired ? 1 : 0)
+    const state: LimitState = { name, keyKind, buckets: new Buckets(nowMs), isAlone, capacityMs: rate.capacityMs }
+    this.#states.set(name, state)
+    return state
   }
 
-  /** The same, to go on apart from this: for a policy that is tried beside the one in force. */
+  /** Lets a request count. The fleet hears of it as soon as it can be told. */
+  charge({ state, bucket, isAlone, rate }: Claim, nowMs: number): void {
+    bucket.charge(rate, nowMs)
+    if (this.#untold === undefined) return
+    // What is admitted alone is never added up: of that the greatest arrival time counts.
+    bucket.untoldMs = isAlone ? 0 : bucket.untoldMs + rate.emissionMs
+    this.#untold.add(state, bucket)
+  }
+
+  /** The same, to go on apart from this, and telling nobody: for a policy that is tried beside the one in force. */
   beside(nowMs: number): LimitStates {
     return new LimitStates(
+      undefined,
       this.#states
         .entries()
-        .map(([name, { keyKind, arrivals }]) => [name, { keyKind, arrivals: arrivals.beside(nowMs) }] as const),
+        .map(([name, state]) => [name, { ...state, buckets: state.buckets.beside(nowMs) }] as const),
     )
   }
 
   #obey(policy: CompiledPolicy): void {
     this.#policy = policy
-    for (const [name, { keyKind }] of this.#states) {
-      if (policy.limits.get(name)?.keyKind !== keyKind) this.#states.delete(name)
+    for (const [name, state] of this.#states) {
+      const limit = policy.limits.get(name)
+      if (limit?.keyKind !== state.keyKind) this.#states.delete(name)
+      else state.capacityMs = limit.rate.capacityMs
     }
-  }
-
-  #stateOf({ name, keyKind }: CompiledLimit, nowMs: number): LimitState {
-    let state = this.#states.get(name)
-    if (state === undefined) {
-      state = { keyKind, arrivals: new Arrivals(nowMs) }
-      this.#states.set(name, state)
-    }
-    return state
   }
 }
-
-/** One instance's part of a fleet's rate: the same capacity in time, and so the same share of the burst. */
-const shareOf = ({ emissionMs, capacityMs }: Rate, fleetSize: number): Rate => ({
-  emissionMs: emissionMs * fleetSize,
-  capacityMs: Math.max(capacityMs, emissionMs * fleetSize),
-})
