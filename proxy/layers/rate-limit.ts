@@ -32,7 +32,8 @@ export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting): Policy
     const state = states.of(facts.policy, limit, now.nowMs)
     const key = limitKey(limit.key, facts, route)
     const bucket = state.buckets.get(key, now.nowMs, limit, longestPeriodMs(limit, now.fleetSize))
-    return claimOf(limit, state, bucket, state.isAlone[bucket.slot] === 1, now)
+    const isAlone = state.isAlone[bucket.slot] === 1 || (limit.isExact && exact?.isLost(state, bucket) === true)
+    return claimOf(limit, state, bucket, isAlone, now)
   }
 
   const admit = (facts: Facts, claims: readonly Claim[], nowMs: number): typeof PASS => {
@@ -50,7 +51,7 @@ export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting): Policy
     route: CompiledRoute,
     before: readonly Claim[],
   ): Promise<Verdict> => {
-    const decisions = await Promise.all(before.map((one) => (limits.decides(one) ? limits.decide(one) : undefined)))
+    const decisions = await Promise.all(before.map((one) => (isForRedis(one) ? limits.decide(one) : undefined)))
     const now = circumstances(facts)
     // Others may have come meanwhile: what is decided here is decided by how it stands now.
     const claims = before.map((one, index) => reviewed(one, decisions[index], now))
@@ -74,7 +75,7 @@ export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting): Policy
       // All are asked before any is charged: a request that one limit refuses uses up nothing of the others. What is known here of
       // an exact limit is never more than has been used of it: whom that refuses, Redis would refuse.
       if (claims.some(refuses)) return refuse(facts, route, claims, now.nowMs)
-      if (exact !== undefined && claims.some((one) => exact.decides(one))) {
+      if (exact !== undefined && claims.some(isForRedis)) {
         return new Later(askRedis(exact, facts, route, claims))
       }
       for (const one of claims) states.charge(one, now.nowMs)
@@ -90,6 +91,8 @@ export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting): Policy
 }
 
 const refuses = ({ waitMs }: Claim): boolean => waitMs > 0
+
+const isForRedis = ({ limit, isAlone }: Claim): boolean => limit.isExact && !isAlone
 
 /** A claim after Redis has been asked, or could not be: without its decision, this instance grants its share. */
 const reviewed = (

@@ -20,14 +20,12 @@ export class SimulatedRedis {
   /** What happens on the way to it, and on the way back. */
   underWay: () => void = () => undefined
   fate: Fate = 'answered'
+  /** How often something has been told to it. */
+  merges = 0
 
   /** @param time of everything; Redis' own clock is far from it */
   constructor(time: { nowMs: number }) {
     this.#time = time
-  }
-
-  forgetAll(): void {
-    this.#held.clear()
   }
 
   guard(): LimitRedis {
@@ -55,6 +53,7 @@ export class SimulatedRedis {
     return {
       evalsha: (_digest: string, ...rest: readonly (string | number)[]) => calls.push(rest.map(String)),
       exec: async () => {
+        this.merges++
         this.underWay()
         const answers = fate === 'lost before' ? [] : calls.map((rest) => [null, this.#merge(rest)] as const)
         this.underWay()

@@ -88,7 +88,8 @@ describe('buckets', () => {
     const buckets = new Buckets(0)
     get(buckets, 'a', 0, 10).arrivalMs = 1_000
     get(buckets, 'b', PERIOD_MS, 10).arrivalMs = PERIOD_MS + 2_000
-    const beside = buckets.beside(PERIOD_MS)
+    const beside = new Buckets(PERIOD_MS)
+    beside.standBeside(buckets)
     expect(get(beside, 'a', PERIOD_MS, 10).arrivalMs).toBe(1_000)
     get(beside, 'b', PERIOD_MS, 10).charge(rate, PERIOD_MS)
     expect(get(buckets, 'b', PERIOD_MS, 10).arrivalMs).toBe(PERIOD_MS + 2_000)

@@ -24,12 +24,10 @@ export class Buckets {
   #current = new Map<string, Bucket>()
   #previous = new Map<string, Bucket>()
   #turnedAtMs: number
-  readonly #base: Buckets | undefined
+  #base: Buckets | undefined
 
-  /** @param base what each key begins with, and what it hears of the fleet by; never changed from here */
-  constructor(nowMs: number, base?: Buckets) {
+  constructor(nowMs: number) {
     this.#turnedAtMs = nowMs
-    this.#base = base
   }
 
   /** How many keys are held; one may be held twice. */
@@ -55,9 +53,9 @@ export class Buckets {
     return this.#current.get(key) ?? this.#previous.get(key)
   }
 
-  /** For who begins with what is here, key by key, and goes on apart: in no time, however many there are. */
-  beside(nowMs: number): Buckets {
-    return new Buckets(nowMs, this)
+  /** From now on a key that is asked for first begins with what `base` has, and each hears of the fleet by it. That is never changed. */
+  standBeside(base: Buckets): void {
+    this.#base = base
   }
 
   /** All of them, one after the other; those that come or go meanwhile may be left out. */

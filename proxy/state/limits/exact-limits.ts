@@ -1,8 +1,10 @@
 import type { Clock } from '#shared/clock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
+import type { Bucket } from './bucket.ts'
 import type { Claim } from './claim.ts'
 import type { FleetLimits } from './fleet-limits.ts'
 import { ADMITTED, DECIDE, GIVE_BACK, REFUSED } from './fleet-scripts.ts'
+import type { LimitState } from './limit-states.ts'
 
 /** What Redis has decided; `unknown` where it could not be asked, or has not answered in time. */
 export type ExactDecision = 'admitted' | 'refused' | 'unknown'
@@ -19,13 +21,9 @@ export class ExactLimits {
     this.#clock = clock
   }
 
-  /** Whether Redis can be asked about this one at the moment; else it is decided here, at once. */
-  decides({ limit, state, bucket }: Claim): boolean {
-    return (
-      limit.isExact &&
-      state.isAlone[bucket.slot] === 0 &&
-      !this.#redis.isLeftAlone(this.#fleet.keyOf({ state, bucket }))
-    )
+  /** Whether Redis cannot be asked about a client at the moment: it is decided here, at once. */
+  isLost(state: LimitState, bucket: Bucket): boolean {
+    return this.#redis.isLeftAlone(this.#fleet.startOf(state, bucket.slot))
   }
 
   /** Has it decided, by the guard's deadline. Once admitted, the request counts. Never rejects. */

@@ -5,7 +5,7 @@ import { isUnknownScript } from '#shared/redis/script.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { SLOTS } from './bucket.ts'
 import { fleetKeyEnd, fleetKeyStart } from './fleet-keys.ts'
-import { MERGE } from './fleet-scripts.ts'
+import { KEPT_MS, MERGE } from './fleet-scripts.ts'
 import { type LimitState, LimitStates } from './limit-states.ts'
 import { RedisTime } from './redis-time.ts'
 import { type Told, Untold } from './untold.ts'
@@ -95,6 +95,11 @@ export class FleetLimits {
     return this.#redis.key(fleetKeyStart(state, bucket.slot) + fleetKeyEnd(state.keyKind, bucket.key))
   }
 
+  /** What stands before a client there: of all in this slot alike. */
+  startOf(state: LimitState, slot: number): string {
+    return this.#redis.key(fleetKeyStart(state, slot))
+  }
+
   /** What every script is told first. */
   commonArgs(state: LimitState, shard: string, sentMs: number): [number, number, number] {
     const reachMs = (state.capacityMs + UNHEARD_MS) * this.#fleet.size
@@ -104,10 +109,10 @@ export class FleetLimits {
   async #flush(): Promise<void> {
     this.#seeWhoIsAlone()
     const isLost = this.#redis.isImpaired
-      ? ({ state, bucket }: Told) => this.#redis.isLeftAlone(this.#start(state, bucket.slot))
+      ? ({ state, bucket }: Told) => this.#redis.isLeftAlone(this.startOf(state, bucket.slot))
       : () => false
     const taken = this.#untold.take(KEYS_A_FLUSH, isLost)
-    const shards = Map.groupBy(this.#groups(taken), ({ state, slot }) => this.#redis.shardOf(this.#start(state, slot)))
+    const shards = Map.groupBy(this.#groups(taken), ({ state, slot }) => this.#redis.shardOf(this.startOf(state, slot)))
     for (const shard of this.#silent) if (!shards.has(shard)) this.#silent.delete(shard) // there is nothing to try it with
     await Promise.all(shards.entries().map(([shard, groups]) => this.#tellShard(shard, groups)))
     this.#seeWhoIsAlone()
@@ -139,7 +144,7 @@ export class FleetLimits {
 
   /** @returns whether it has answered; else all that was to be told waits on */
   async #learnTime(shard: string, { state, slot }: Group): Promise<boolean> {
-    const key = this.#start(state, slot)
+    const key = this.startOf(state, slot)
     const redisMicros = await this.#redis.call(
       key,
       (redis) => learnTime(redis, key),
@@ -164,7 +169,7 @@ export class FleetLimits {
       ...told.flatMap(({ bucket }, index) => [addedMs[index] as number, bucket.arrivalMs - sentMs]),
     ]
     const answers = await this.#redis.call(
-      this.#start(first.state, first.slot),
+      this.startOf(first.state, first.slot),
       async (commander) => {
         const pipeline = commander.pipeline()
         for (const group of sent) MERGE.addTo(pipeline, keysOf(group), argsOf(group))
@@ -213,15 +218,11 @@ export class FleetLimits {
     this.#untold.isImpaired = isAnyLost
     for (const state of this.states.all()) {
       for (let slot = 0; slot < SLOTS; slot++) {
-        const start = this.#start(state, slot)
+        const start = this.startOf(state, slot)
         const isLost = isAnyLost && (this.#redis.isLeftAlone(start) || this.#silent.has(this.#redis.shardOf(start)))
         state.isAlone[slot] = isLost ? 1 : 0
       }
     }
-  }
-
-  #start(state: LimitState, slot: number): string {
-    return this.#redis.key(fleetKeyStart(state, slot))
   }
 }
 
@@ -231,12 +232,12 @@ const learnTime = async (redis: RedisCommands, key: string): Promise<number> => 
   return redisMicros
 }
 
-/** What is told of a group, which counts as told from now on. Clients that have all of their burst again are left out. */
+/** What is told of a group, which counts as told from now on. Left out is what others need not know any more. */
 const take = ({ state, slot, told }: Group, nowMs: number): Sent => {
   const living = told.filter(({ bucket }) => {
-    if (bucket.arrivalMs > nowMs) return true
-    bucket.untoldMs = 0
-    return false
+    const isNews = bucket.untoldMs > 0 ? bucket.arrivalMs > nowMs - KEPT_MS : bucket.arrivalMs > nowMs
+    if (!isNews) bucket.untoldMs = 0
+    return isNews
   })
   const addedMs = living.map(({ bucket }) => bucket.untoldMs)
   for (const { bucket } of living) bucket.untoldMs = 0

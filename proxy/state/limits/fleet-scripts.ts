@@ -12,8 +12,11 @@ import { ROUNDING_MS } from './gcra.ts'
  * it again.
  */
 const LATE_MS = 1_000
-/** An arrival time is kept for so long after it: what was used before it may still be told. */
-const KEPT_MS = 1_000
+/**
+ * An arrival time is kept for so long after it, as what was used before it may still be told; what would be told later is not. A client that
+ * has all of its burst again by what one instance knows may owe the fleet much by what the others do.
+ */
+export const KEPT_MS = 1_000
 
 /** ARGV: when it was sent (0 where that is not known), the limit's capacity, the furthest that an arrival time can be ahead. */
 const COMMON = `
@@ -56,7 +59,7 @@ return answer
 
 export const REFUSED = 0
 export const ADMITTED = 1
-export const TOO_LATE = 2
+const TOO_LATE = 2
 
 /**
  * KEYS: one. ARGV: the common ones; how far ahead it is known to be at least; the emission interval and the capacity by which

@@ -10,7 +10,9 @@ export interface LimitState {
   readonly keyKind: string
   readonly buckets: Buckets
   /** By slot: 1 where nothing is heard of the rest of the fleet, and this instance grants its share alone. */
-  readonly isAlone: Uint8Array
+  isAlone: Uint8Array
+  /** What this one goes on beside. */
+  base: LimitState | undefined
   /** Of the fleet, as the policy has it that was obeyed last. */
   capacityMs: number
 }
@@ -20,14 +22,18 @@ export interface LimitState {
  * it, what was used stays used, whatever else changes, or each change of the policy would forgive every attacker.
  */
 export class LimitStates {
-  readonly #states: Map<string, LimitState>
+  readonly #states = new Map<string, LimitState>()
   readonly #untold: Untold | undefined
+  readonly #base: LimitStates | undefined
   #policy: CompiledPolicy | undefined
 
-  /** @param untold where what is charged waits to be told to the fleet; undefined where nobody is told */
-  constructor(untold?: Untold, states: Iterable<readonly [string, LimitState]> = []) {
+  /**
+   * @param untold where what is charged waits to be told to the fleet; undefined where nobody is told
+   * @param base that these go on beside
+   */
+  constructor(untold?: Untold, base?: LimitStates) {
     this.#untold = untold
-    this.#states = new Map(states)
+    this.#base = base
   }
 
   /** How many keys are held. */
@@ -46,12 +52,9 @@ export class LimitStates {
    */
   of(policy: CompiledPolicy, limit: CompiledLimit, nowMs: number): LimitState {
     if (policy !== this.#policy) this.#obey(policy)
-    const known = this.#states.get(limit.name)
-    if (known !== undefined) return known
-    const { name, keyKind, rate } = limit
-    const isAlone = new Uint8Array(SLOTS).fill(this.#untold === undefined || this.#untold.isImpaired ? 1 : 0)
-    const state: LimitState = { name, keyKind, buckets: new Buckets(nowMs), isAlone, capacityMs: rate.capacityMs }
-    this.#states.set(name, state)
+    const state = this.#states.get(limit.name)
+    if (state === undefined) return this.#begin(limit, nowMs)
+    if (this.#base !== undefined && state.base === undefined) standBeside(state, this.#base.#find(limit))
     return state
   }
 
@@ -65,13 +68,31 @@ export class LimitStates {
   }
 
   /** The same, to go on apart from this, and telling nobody: for a policy that is tried beside the one in force. */
-  beside(nowMs: number): LimitStates {
-    return new LimitStates(
-      undefined,
-      this.#states
-        .entries()
-        .map(([name, state]) => [name, { ...state, buckets: state.buckets.beside(nowMs) }] as const),
-    )
+  beside(): LimitStates {
+    return new LimitStates(undefined, this)
+  }
+
+  #find({ name, keyKind }: CompiledLimit): LimitState | undefined {
+    const state = this.#states.get(name)
+    return state?.keyKind === keyKind ? state : undefined
+  }
+
+  #begin(limit: CompiledLimit, nowMs: number): LimitState {
+    const { name, keyKind, rate } = limit
+    const { capacityMs } = rate
+    const isAlone = new Uint8Array(SLOTS).fill(this.#isAlone ? 1 : 0)
+    const state: LimitState = { name, keyKind, capacityMs, base: undefined, buckets: new Buckets(nowMs), isAlone }
+    this.#states.set(name, state)
+    const base = this.#base === undefined ? undefined : this.#base.#find(limit)
+    if (base !== undefined) standBeside(state, base)
+    return state
+  }
+
+  /** Whether a limit of which nothing is known yet is this instance's share. */
+  get #isAlone(): boolean {
+    // What goes on beside others meets a limit before they do: until its next request it is taken for one that they have, too.
+    if (this.#base !== undefined) return this.#base.#isAlone
+    return this.#untold === undefined || this.#untold.isImpaired
   }
 
   #obey(policy: CompiledPolicy): void {
@@ -82,4 +103,18 @@ export class LimitStates {
       else state.capacityMs = limit.rate.capacityMs
     }
   }
+}
+
+/**
+ * From now on it begins, key by key, with what `base` has, and hears of the fleet what that hears. A limit that the policy in force does not
+ * have is this instance's share, as nobody tells what the others would admit.
+ */
+const standBeside = (state: LimitState, base: LimitState | undefined): void => {
+  if (base === undefined) {
+    state.isAlone.fill(1)
+    return
+  }
+  state.base = base
+  state.isAlone = base.isAlone
+  state.buckets.standBeside(base.buckets)
 }

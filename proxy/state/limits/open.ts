@@ -29,7 +29,7 @@ export const openLimits = (
     states,
     exact: redis === undefined || merged === undefined ? undefined : new ExactLimits(redis, merged, clock),
     ...{ fleet, clock },
-    beside: () => ({ states: states.beside(clock.monotonicMs()), exact: undefined, fleet, clock }),
+    beside: () => ({ states: states.beside(), exact: undefined, fleet, clock }),
     close: async () => merged?.close(),
   }
 }
