@@ -23,7 +23,7 @@ export interface ProxyParts {
   readonly upstream: Upstream
   readonly server: ProxyServer
   /** What clients have used of their limits; to be closed once nothing comes any more. */
-  readonly limits: { close(): Promise<void> }
+  readonly limits: { flush(): Promise<void>; close(): Promise<void> }
 }
 
 /** What the process has from outside itself. */

@@ -176,3 +176,27 @@ it('one whose requests are spread over instances is never refused more than one 
   )
   await fc.assert(property, { numRuns: 1_000 })
 })
+
+it.each<[string, Fate]>([
+  ['has been counted', 'lost after'],
+  ['has not been counted', 'lost before'],
+])('what was told without an answer, and %s, counts once', async (_what, fate) => {
+  const { active } = new TestPolicies({ limits: { l: { requests: 90, perSeconds: 86_400 } } })
+  const time = { nowMs: 5_000 }
+  const redis = new SimulatedRedis(time)
+  const [one, other] = [new Instance(redis, 2, time), new Instance(redis, 2, time)]
+  const admitted = ({ limits }: Instance, requests: number) =>
+    Array.from({ length: requests }, () =>
+      admitsIn(limits.states, active, 'l', 'k', { nowMs: time.nowMs, fleetSize: 2 }),
+    ).filter(Boolean).length
+  expect(admitted(one, 10)).toBe(10)
+  redis.fate = fate
+  await one.limits.flush()
+  redis.fate = 'answered'
+  await one.limits.flush()
+  expect(admitted(other, 1)).toBe(1)
+  await other.limits.flush()
+  expect(admitted(other, 100)).toBe(79)
+  await one.limits.close()
+  await other.limits.close()
+})

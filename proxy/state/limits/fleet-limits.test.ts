@@ -11,6 +11,7 @@ import { freePort } from '../../../deploy/local/ports.ts'
 import { admitsIn, claimIn } from '../../testing/limited-instance.ts'
 import { TestPolicies } from '../../testing/policies.ts'
 import { FleetLimits } from './fleet-limits.ts'
+import { MERGE } from './fleet-scripts.ts'
 
 const NEVER_MS = 1_000_000
 const FLEET = 3
@@ -170,6 +171,29 @@ describe('instances that share Redis', () => {
     await flushed(two)
     expect(two.admitted(100, 'a')).toBe(44) // half of a day is used up, and one
   })
+})
+
+it('what comes to Redis long after it was sent is not counted, and the sender is told so', async () => {
+  const [{ guard, limits }] = await startInstances()
+  const key = guard.key('limit:{late}:a')
+  const merge = async (agoMs: number): Promise<number[]> => {
+    const answer = await guard.call<unknown>(
+      key,
+      async (commands) => {
+        const [seconds, micros] = (await commands.time()) as unknown as [number, number]
+        const sentAtMs = Number(seconds) * 1_000 + Number(micros) / 1_000 - agoMs
+        return MERGE.run(commands, [key], [sentAtMs, 60_000, 60_000, 10_000, 10_000])
+      },
+      () => undefined,
+    )
+    return answer as number[]
+  }
+  expect((await merge(1_500)).slice(1)).toEqual([1, expect.any(Number)])
+  expect((await redis.command(['EXISTS', key]))[0]).toBe(0)
+  const [, isLate, aheadMicros] = await merge(100)
+  expect(isLate).toBe(0)
+  expect(aheadMicros).toBeLessThanOrEqual(9_900_000)
+  expect(limits.waiting).toBe(0)
 })
 
 describe('when Redis', () => {

@@ -9,6 +9,8 @@ import { LimitStates } from './limit-states.ts'
 export interface OpenLimits extends RateLimiting {
   /** The same for a candidate in shadow: it knows what has been used, and what it counts itself is told to nobody. */
   beside(): RateLimiting
+  /** Tells and hears at once, and not only when it is time. */
+  flush(): Promise<void>
   /** Tells Redis what is untold yet. */
   close(): Promise<void>
 }
@@ -30,6 +32,7 @@ export const openLimits = (
     exact: redis === undefined || merged === undefined ? undefined : new ExactLimits(redis, merged, clock),
     ...{ fleet, clock },
     beside: () => ({ states: states.beside(), exact: undefined, fleet, clock }),
+    flush: async () => merged?.flush(),
     close: async () => merged?.close(),
   }
 }
