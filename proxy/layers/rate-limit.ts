@@ -32,8 +32,7 @@ export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting): Policy
     const state = states.of(facts.policy, limit, now.nowMs)
     const key = limitKey(limit.key, facts, route)
     const bucket = state.buckets.get(key, now.nowMs, limit, longestPeriodMs(limit, now.fleetSize))
-    const isAlone = state.isAlone[bucket.slot] === 1 || (limit.isExact && exact?.isLost(state, bucket) === true)
-    return claimOf(limit, state, bucket, isAlone, now)
+    return claimOf(limit, state, bucket, state.isAlone[bucket.slot] === 1, now)
   }
 
   const admit = (facts: Facts, claims: readonly Claim[], nowMs: number): typeof PASS => {

@@ -1,10 +1,8 @@
 import type { Clock } from '#shared/clock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
-import type { Bucket } from './bucket.ts'
 import type { Claim } from './claim.ts'
 import type { FleetLimits } from './fleet-limits.ts'
 import { ADMITTED, DECIDE, GIVE_BACK, REFUSED } from './fleet-scripts.ts'
-import type { LimitState } from './limit-states.ts'
 
 /** What Redis has decided; `unknown` where it could not be asked, or has not answered in time. */
 export type ExactDecision = 'admitted' | 'refused' | 'unknown'
@@ -21,12 +19,7 @@ export class ExactLimits {
     this.#clock = clock
   }
 
-  /** Whether Redis cannot be asked about a client at the moment: it is decided here, at once. */
-  isLost(state: LimitState, bucket: Bucket): boolean {
-    return this.#redis.isLeftAlone(this.#fleet.startOf(state, bucket.slot))
-  }
-
-  /** Has it decided, by the guard's deadline. Once admitted, the request counts. Never rejects. */
+  /** Has it decided, by the guard's deadline; at once where Redis is known to be lost. Once admitted, the request counts. Never rejects. */
   async decide(claim: Claim): Promise<ExactDecision> {
     const { state, bucket, rate } = claim
     const key = this.#fleet.keyOf(claim)

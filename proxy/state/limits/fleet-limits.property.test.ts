@@ -189,7 +189,9 @@ it.each<[string, Fate]>([
     Array.from({ length: requests }, () =>
       admitsIn(limits.states, active, 'l', 'k', { nowMs: time.nowMs, fleetSize: 2 }),
     ).filter(Boolean).length
-  expect(admitted(one, 10)).toBe(10)
+  expect(admitted(one, 1)).toBe(1)
+  await one.limits.flush() // asks for the time, too, before it tells
+  expect(admitted(one, 9)).toBe(9)
   redis.fate = fate
   await one.limits.flush()
   redis.fate = 'answered'
@@ -199,4 +201,23 @@ it.each<[string, Fate]>([
   expect(admitted(other, 100)).toBe(79)
   await one.limits.close()
   await other.limits.close()
+})
+
+it('what a client owes the fleet is not forgotten because it owes nothing by what each instance knows', async () => {
+  const { active } = new TestPolicies({ limits: { l: { requests: 50, perSeconds: 1, burst: 5 } } })
+  const time = { nowMs: 5_000 }
+  const redis = new SimulatedRedis(time)
+  const instances = [new Instance(redis, 2, time), new Instance(redis, 2, time)] as const
+  const admitted = ({ limits }: Instance, requests: number) =>
+    Array.from({ length: requests }, () =>
+      admitsIn(limits.states, active, 'l', 'k', { nowMs: time.nowMs, fleetSize: 2 }),
+    ).filter(Boolean).length
+  for (const instance of instances) expect(admitted(instance, 9)).toBe(5) // which is back in 100 ms; in truth, in 200
+  time.nowMs += 110
+  for (const { limits } of instances) await limits.flush()
+  const [one] = instances
+  expect(admitted(one, 1)).toBe(1)
+  await one.limits.flush()
+  expect(admitted(one, 9)).toBe(0)
+  for (const { limits } of instances) await limits.close()
 })
