@@ -19,6 +19,8 @@ const A_SECOND = 50
 const BURST = 50
 const TIMES_THE_LIMIT = 10
 const FOR_MS = 6_000
+/** Of a client that sends at first all that it can. */
+const AT_ONCE = 500
 const STEP_MS = 10
 /** Until all instances know how many they are; and until one that has lost Redis knows that. */
 const SETTLE_MS = 3_500
@@ -26,10 +28,12 @@ const SETTLE_MS = 3_500
 const POLICY = `
 routes:
   merged: { match: { path: /merged }, limits: [merged] }
+  at-once: { match: { path: /at-once }, limits: [at-once] }
   exact: { match: { path: /exact }, limits: [exact] }
   lost: { match: { path: /lost }, limits: [lost] }
 limits:
   merged: { requests: ${A_SECOND}, perSeconds: 1, burst: ${BURST} }
+  at-once: { requests: ${A_SECOND}, perSeconds: 1, burst: ${BURST} }
   exact: { requests: ${A_SECOND}, perSeconds: 1, burst: ${BURST}, exact: true }
   lost: { requests: ${A_SECOND}, perSeconds: 1, burst: ${BURST} }
 `
@@ -51,12 +55,12 @@ const statusOf = (url: string): Promise<number> =>
       .end()
   })
 
-/** Sends at an even pace, whatever becomes of what has been sent. */
-const flood = async (origins: readonly string[], path: string): Promise<Outcome> => {
+/** Sends at an even pace, whatever becomes of what has been sent; or the same all at once, and then at that pace. */
+const flood = async (origins: readonly string[], path: string, atOnce = 0): Promise<Outcome> => {
   const sent: Promise<number>[] = []
   const startedMs = performance.now()
   for (let nowMs = 0; nowMs < FOR_MS; nowMs = performance.now() - startedMs) {
-    const due = (nowMs * A_SECOND * TIMES_THE_LIMIT) / 1_000
+    const due = atOnce + (nowMs * A_SECOND * TIMES_THE_LIMIT) / 1_000
     while (sent.length <= due) sent.push(statusOf(`${origins[sent.length % origins.length]}${path}`))
     await delay(STEP_MS)
   }
@@ -76,12 +80,13 @@ const measure = async (size: number, appUrl: string, policyFile: string): Promis
   )
   try {
     const origins = proxies.map(({ origin }) => origin)
-    const report = async (what: string, path: string) => {
-      const { admitted, refused, allowed } = await flood(origins, path)
+    const report = async (what: string, path: string, atOnce = 0) => {
+      const { admitted, refused, allowed } = await flood(origins, path, atOnce)
       row(size, what, admitted + refused, allowed, admitted, `${((admitted / allowed) * 100).toFixed(0)} %`)
     }
     await delay(SETTLE_MS)
     await report('merged', '/merged')
+    await report(`merged, ${AT_ONCE} at once first`, '/at-once', AT_ONCE)
     await report('exact', '/exact')
     redis.freeze()
     await delay(SETTLE_MS)
