@@ -14,7 +14,7 @@ import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
-import { LimitStates } from './state/limits/limit-states.ts'
+import { openLimits } from './state/limits/open.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
 import { NO_VIOLATIONS, type ViolationSink } from './state/violations/violation.ts'
 import { upstreamCheck } from './upstream/probe.ts'
@@ -25,6 +25,8 @@ export interface ProxyParts {
   readonly traffic: TrafficCounts
   readonly upstream: Upstream
   readonly server: ProxyServer
+  /** What clients have used of their limits; to be closed once nothing comes any more. */
+  readonly limits: { flush(): Promise<void>; close(): Promise<void> }
 }
 
 /** What the process has from outside itself. */
@@ -66,23 +68,18 @@ export const buildProxy = (
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
-  const { blocks } = shared
-  const limits = {
-    states: new LimitStates(),
-    fleet: {
+  const { blocks, violations } = shared
+  const limits = openLimits(
+    shared.redis,
+    {
       get size() {
         // Without Redis a worker hears of no other; its siblings are there all the same.
         return Math.max(shared.fleet.size, settings.WORKERS)
       },
     },
-    clock: shared.clock ?? systemClock,
-    violations: shared.violations,
-  }
-  const newLayers = () =>
-    policyLayers({
-      blocks,
-      limits: { ...limits, states: limits.states.beside(limits.clock.monotonicMs()), violations: NO_VIOLATIONS },
-    })
+    shared.clock ?? systemClock,
+  )
+  const newLayers = () => policyLayers({ blocks, limits: limits.beside(), violations: NO_VIOLATIONS })
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn, emergencySignals } = shared
   const layers = choose(
@@ -95,6 +92,7 @@ export const buildProxy = (
       health,
       blocks,
       limits,
+      violations,
       shadowing,
     }),
   )
@@ -114,5 +112,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server }
+  return { health, traffic, upstream, server, limits }
 }

@@ -43,7 +43,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
   const shared = { redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet }
-  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
+  const { health, traffic, upstream, server, limits } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
@@ -74,6 +74,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('policy', () => policy.close())
   shutdown.opened('blocks', () => blocking.close())
   shutdown.opened('emergency', () => emergencyParts.close())
+  shutdown.opened('limits', () => limits.close())
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status, (order) => void emergency.follow(order))

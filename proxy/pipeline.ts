@@ -15,6 +15,7 @@ import { shed } from './layers/shed.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { ViolationSink } from './state/violations/violation.ts'
 
 /** What the layers need from outside. */
 export interface Edge extends PolicyEdge {
@@ -31,12 +32,13 @@ export interface Edge extends PolicyEdge {
 export interface PolicyEdge {
   readonly blocks: EnforcedBlocks
   readonly limits: RateLimiting
+  readonly violations: ViolationSink
 }
 
 /** The layers that obey the policy. A candidate in shadow has the same, for itself. */
 export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
   blockList(d.blocks), // the cheapest refusal first
-  rateLimit(d.limits), // what is too much costs the app nothing
+  rateLimit(d.limits, d.violations), // what is too much costs the app nothing
   shed(), // in an emergency, what matters least makes room
 ]
 

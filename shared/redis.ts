@@ -124,6 +124,11 @@ export class RedisGuard {
     return this.#shards.of(key).name
   }
 
+  /** Whether the part of it that has `key` is left alone: a call would be done without, at once. */
+  isLeftAlone(key: string): boolean {
+    return this.#shards.of(key).circuit.state === 'open'
+  }
+
   /**
    * `listener` is told of each message on `channel`, and of each time that some may have been missed. What there is to be
    * known is asked for then; messages can be lost.

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AddressRanges } from '../state/addresses/address-ranges.ts'
 import { clientOf, directClient, type Trust } from './client-address.ts'
+import { parseAddress } from './ip-address.ts'
 
 const TRUSTED = ['10.0.0.0/8', '192.0.2.7', '2001:db8:aa::/48']
 

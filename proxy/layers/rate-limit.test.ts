@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import type { EmergencyReading, EmergencyState } from '../state/emergency/emergency-state.ts'
 import { TestPolicies } from '../testing/policies.ts'
 import { rawClient } from '../testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from '../testing/raw-replies.ts'
@@ -18,6 +19,7 @@ const start = async (
   policies: TestPolicies,
   fleet = { size: 1 },
   environment: Readonly<Record<string, string>> = {},
+  emergency: EmergencyReading = { state: 'calm' },
 ): Promise<TestProxy> => {
   const app = await startUpstream((request, response) => {
     if (request.url === '/fails') {
@@ -29,7 +31,7 @@ const start = async (
     request.resume().on('end', () => response.end('ok'))
   })
   opened.push(app)
-  const proxy = await startProxy(app.url, environment, policies, { fleet, clock })
+  const proxy = await startProxy(app.url, environment, policies, { fleet, clock, emergency })
   opened.push(proxy)
   return proxy
 }
@@ -286,5 +288,52 @@ describe('an instance that is not alone', () => {
   it('knows of the other workers of its pod without being told', async () => {
     const proxy = await start(new TestPolicies(limited({ requests: 6 })), { size: 1 }, { WORKERS: '3' })
     expect(await statuses(proxy, 3)).toEqual([200, 200, 429])
+  })
+})
+
+describe('in an emergency', () => {
+  const emergency: { state: EmergencyState } = { state: 'calm' }
+  const start4 = async (requests: number, limitFactor: number) => {
+    emergency.state = 'calm'
+    const document = limited({ requests }, { emergency: { limitFactor } })
+    return start(new TestPolicies(document), { size: 1 }, {}, emergency)
+  }
+
+  it.each(['emergency', 'recovering'] as const)('(%s) limits are multiplied, and replies tell so', async (state) => {
+    const proxy = await start4(8, 0.5)
+    emergency.state = state
+    const first = await ask(proxy)
+    expect(values(first, 'ratelimit-policy')).toEqual(['"per-client";q=4;w=60'])
+    expect(values(first, 'ratelimit')).toEqual(['"per-client";r=3;t=15'])
+    expect(await statuses(proxy, 4)).toEqual([200, 200, 200, 429])
+    const refused = await ask(proxy)
+    expect(values(refused, 'ratelimit-policy')).toEqual(['"per-client";q=4;w=60'])
+    expect(values(refused, 'retry-after')).toEqual(['15'])
+    clock.nowMs += 14_999
+    expect(await statuses(proxy, 1)).toEqual([429])
+    clock.nowMs += 1
+    expect(await statuses(proxy, 2)).toEqual([200, 429])
+  })
+
+  it('what had been used stays used, in the same part, and is given back at the old rate afterwards', async () => {
+    const proxy = await start4(8, 0.5)
+    expect(await statuses(proxy, 4)).toEqual([200, 200, 200, 200]) // half of it
+    emergency.state = 'emergency'
+    expect(await statuses(proxy, 3)).toEqual([200, 200, 429]) // half of what is there now
+    emergency.state = 'calm'
+    clock.nowMs += 7_500
+    expect(await statuses(proxy, 2)).toEqual([200, 429])
+  })
+
+  it('one request at a time is admitted, however small the factor', async () => {
+    const proxy = await start4(2, 0.01)
+    emergency.state = 'emergency'
+    const first = await ask(proxy)
+    expect(first.status).toBe(200)
+    expect(values(first, 'ratelimit-policy')).toEqual(['"per-client";q=1;w=60'])
+    const refused = await ask(proxy)
+    expect(values(refused, 'retry-after')).toEqual(['3000'])
+    clock.nowMs += 3_000_000
+    expect(await statuses(proxy, 2)).toEqual([200, 429])
   })
 })

@@ -70,6 +70,7 @@ export const startProxy = async (
       proxy.server.stopAccepting()
       proxy.server.close()
       proxy.health.stop()
+      await proxy.limits.close()
       await proxy.upstream.close()
     },
   }

@@ -15,12 +15,16 @@ export const singleTarget = (port: number): RedisTarget => ({
   database: 0,
 })
 
-export const guardOf = (target: RedisTarget, service = 'test'): RedisGuard =>
-  new RedisGuard(target, { timeoutMs: TIMEOUT_MS, keyPrefix: `sidegate:${service}:`, name: 'test' }, quietLog)
+export const guardOf = (target: RedisTarget, service = 'test', timeoutMs = TIMEOUT_MS): RedisGuard =>
+  new RedisGuard(target, { timeoutMs, keyPrefix: `sidegate:${service}:`, name: 'test' }, quietLog)
 
 /** A guard that has connected. */
-export const connectedGuard = async (target: RedisTarget, service?: string): Promise<RedisGuard> => {
-  const guard = guardOf(target, service)
+export const connectedGuard = async (
+  target: RedisTarget,
+  service?: string,
+  timeoutMs?: number,
+): Promise<RedisGuard> => {
+  const guard = guardOf(target, service, timeoutMs)
   await eventually('the guard has connected', () => !guard.isImpaired)
   return guard
 }

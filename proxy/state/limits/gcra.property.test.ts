@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decide, quota, type Rate } from './gcra.ts'
+import { afterRequest, partOf, type Rate, remaining, resetMs, waitMs } from './gcra.ts'
 
 const rate = fc
   .record({
@@ -34,9 +34,8 @@ const send = (limit: Rate, fromMs: number, gapsBetween: readonly number[]) => {
   const admittedAtMs: number[] = []
   for (const gap of gapsBetween) {
     nowMs += gap * limit.emissionMs
-    const decision = decide(limit, arrivalMs, nowMs)
-    if (!decision.isAdmitted) continue
-    arrivalMs = decision.arrivalMs
+    if (waitMs(limit, arrivalMs, nowMs) > 0) continue
+    arrivalMs = afterRequest(limit, arrivalMs, nowMs)
     admittedAtMs.push(nowMs)
   }
   return { nowMs, arrivalMs, admittedAtMs }
@@ -79,7 +78,7 @@ describe('the generic cell rate algorithm', () => {
     fc.assert(
       fc.property(rate, startMs, gaps, (limit, fromMs, gapsBetween) => {
         const before = send(limit, fromMs, gapsBetween)
-        const restedMs = before.nowMs + quota(limit, before.arrivalMs, before.nowMs).resetMs
+        const restedMs = before.nowMs + resetMs(before.arrivalMs, before.nowMs)
         const { admittedAtMs } = send(
           limit,
           restedMs,
@@ -100,15 +99,15 @@ describe('the generic cell rate algorithm', () => {
         fc.double({ min: 0, max: 1, noNaN: true }),
         (limit, fromMs, gapsBetween, part) => {
           const { nowMs, arrivalMs } = send(limit, fromMs, [...gapsBetween, ...Array.from({ length: 25 }, () => 0)])
-          const { isAdmitted, retryAfterMs } = decide(limit, arrivalMs, nowMs)
-          expect(isAdmitted).toBe(false)
+          const retryAfterMs = waitMs(limit, arrivalMs, nowMs)
+          expect(retryAfterMs).toBeGreaterThan(0)
           expect(retryAfterMs).toBeLessThanOrEqual(limit.emissionMs + 1e-3)
-          expect(decide(limit, arrivalMs, nowMs + retryAfterMs)).toMatchObject({ isAdmitted: true, retryAfterMs: 0 })
+          expect(waitMs(limit, arrivalMs, nowMs + retryAfterMs)).toBe(0)
           // One millisecond earlier, or any time earlier.
           for (const soonerMs of [retryAfterMs - 1, retryAfterMs * part]) {
             if (soonerMs < 0 || retryAfterMs - soonerMs < 1e-3) continue
             refusals++
-            expect(decide(limit, arrivalMs, nowMs + soonerMs).isAdmitted).toBe(false)
+            expect(waitMs(limit, arrivalMs, nowMs + soonerMs)).toBeGreaterThan(0)
           }
         },
       ),
@@ -120,25 +119,28 @@ describe('the generic cell rate algorithm', () => {
     fc.assert(
       fc.property(rate, startMs, gaps, (limit, fromMs, gapsBetween) => {
         const { nowMs, arrivalMs } = send(limit, fromMs, gapsBetween)
-        const { remaining } = quota(limit, arrivalMs, nowMs)
         let at = arrivalMs
         let admitted = 0
-        for (let decision = decide(limit, at, nowMs); decision.isAdmitted; decision = decide(limit, at, nowMs)) {
-          at = decision.arrivalMs
+        while (waitMs(limit, at, nowMs) === 0) {
+          at = afterRequest(limit, at, nowMs)
           admitted++
         }
-        expect(admitted).toBe(remaining)
+        expect(admitted).toBe(remaining(limit, arrivalMs, nowMs))
       }),
     )
   })
 
-  it('holds nobody to a limit that is not in force any more: under another the wait is one emission interval at most', () => {
+  it('of which each of some grants a part admits no more than the whole, but for one request each', () => {
     fc.assert(
-      fc.property(rate, rate, startMs, gaps, (before, after, fromMs, gapsBetween) => {
-        const { nowMs, arrivalMs } = send(before, fromMs, gapsBetween)
-        const { retryAfterMs } = decide(after, arrivalMs, nowMs)
-        expect(retryAfterMs).toBeLessThanOrEqual(after.emissionMs + 1e-3)
-        expect(quota(after, arrivalMs, nowMs).remaining).toBeGreaterThanOrEqual(0)
+      fc.property(rate, fc.integer({ min: 1, max: 20 }), fc.nat(10_000), (limit, parts, forMs) => {
+        const each = send(partOf(limit, parts), 0, [
+          0,
+          ...Array.from({ length: 200 }, () => forMs / 200 / limit.emissionMs / parts),
+        ])
+        const allowed = (limit.capacityMs + each.nowMs) / limit.emissionMs
+        expect(each.admittedAtMs.length).toBeLessThanOrEqual(
+          Math.max(allowed / parts, 1 + each.nowMs / limit.emissionMs / parts) + rounding(limit),
+        )
       }),
     )
   })

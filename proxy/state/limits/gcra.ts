@@ -3,7 +3,7 @@
  * time, at which a client that keeps to the rate would send its next request. Each request moves it on by the emission
  * interval; one that finds it further ahead than the capacity allows is refused, and moves nothing.
  *
- * Times are milliseconds of one monotonic clock.
+ * Times are milliseconds of one monotonic clock. A new client's arrival time is anything up to now.
  */
 
 export interface Rate {
@@ -13,40 +13,35 @@ export interface Rate {
   readonly capacityMs: number
 }
 
-export interface Decision {
-  readonly isAdmitted: boolean
-  /** What to remember of the client once the request counts. */
-  readonly arrivalMs: number
-  /** Until the request would be admitted; 0 where it is. */
-  readonly retryAfterMs: number
-}
-
 /** Sums of doubles are a little off: a request so little before its time is in time. */
-const ROUNDING_MS = 1e-4
+export const ROUNDING_MS = 1e-4
 
-/** @param arrivalMs the theoretical arrival time of the client; `nowMs`, or anything earlier, for a new one */
-export const decide = ({ emissionMs, capacityMs }: Rate, arrivalMs: number, nowMs: number): Decision => {
-  const nextMs = within(capacityMs, arrivalMs, nowMs) + emissionMs
-  const earlyMs = nextMs - capacityMs - nowMs
-  return earlyMs <= ROUNDING_MS
-    ? { isAdmitted: true, arrivalMs: nextMs, retryAfterMs: 0 }
-    : { isAdmitted: false, arrivalMs: nextMs, retryAfterMs: earlyMs }
+/** @returns until one more request would be admitted; 0 where it is */
+export const waitMs = ({ emissionMs, capacityMs }: Rate, arrivalMs: number, nowMs: number): number => {
+  const earlyMs = Math.max(arrivalMs, nowMs) + emissionMs - capacityMs - nowMs
+  return earlyMs <= ROUNDING_MS ? 0 : earlyMs
 }
 
-export interface Quota {
-  /** Requests that would be admitted at once. */
-  readonly remaining: number
-  /** Until all of the burst is back. */
-  readonly resetMs: number
+/** The theoretical arrival time after a request that has been admitted. */
+export const afterRequest = ({ emissionMs }: Rate, arrivalMs: number, nowMs: number): number =>
+  Math.max(arrivalMs, nowMs) + emissionMs
+
+/** Requests that would be admitted at once. */
+export const remaining = ({ emissionMs, capacityMs }: Rate, arrivalMs: number, nowMs: number): number => {
+  const left = Math.floor((capacityMs - resetMs(arrivalMs, nowMs) + ROUNDING_MS) / emissionMs)
+  return Math.max(0, Math.min(left, Math.round(capacityMs / emissionMs)))
 }
 
-/** What is left to a client with this theoretical arrival time. */
-export const quota = ({ emissionMs, capacityMs }: Rate, arrivalMs: number, nowMs: number): Quota => {
-  const resetMs = within(capacityMs, arrivalMs, nowMs) - nowMs
-  const remaining = Math.floor((capacityMs - resetMs + ROUNDING_MS) / emissionMs)
-  return { remaining: Math.min(remaining, Math.round(capacityMs / emissionMs)), resetMs }
-}
+/** Until all of the burst is back. */
+export const resetMs = (arrivalMs: number, nowMs: number): number => Math.max(arrivalMs - nowMs, 0)
 
-/** What was remembered under a limit of more capacity than now is a bucket used up, and no debt beyond it. */
-const within = (capacityMs: number, arrivalMs: number, nowMs: number): number =>
-  Math.min(Math.max(arrivalMs, nowMs), nowMs + capacityMs)
+/**
+ * A rate of which a part is granted: so much less of it, and of its burst, which is the same capacity in time. One request at a
+ * time is granted, however small the part.
+ *
+ * @param divisor at least 1
+ */
+export const partOf = ({ emissionMs, capacityMs }: Rate, divisor: number): Rate => ({
+  emissionMs: emissionMs * divisor,
+  capacityMs: Math.max(capacityMs, emissionMs * divisor),
+})

@@ -1,6 +1,6 @@
 import type { Trust } from '../../facts/client-address.ts'
 import { AddressRanges } from '../addresses/address-ranges.ts'
-import type { Rate } from '../limits/gcra.ts'
+import { partOf, type Rate } from '../limits/gcra.ts'
 import { policyMember } from '../limits/rate-limit-fields.ts'
 import { RouteTable } from './route-table.ts'
 import type { Policy } from './schema.ts'
@@ -17,8 +17,12 @@ export interface CompiledLimit {
   readonly key: LimitKey
   /** What its keys are, in words: those of another kind mean nothing to it. */
   readonly keyKind: string
-  /** Of the whole fleet. */
+  /** Of the whole fleet, in calm times. */
   readonly rate: Rate
+  /** The same in an emergency, and while recovering from one. */
+  readonly emergencyRate: Rate
+  /** Whether Redis decides each request. */
+  readonly isExact: boolean
   readonly keysLimit: number
   readonly announce: boolean
   /** What the log says of a refusal: never whose key it was, which may be a secret. */
@@ -33,6 +37,8 @@ export interface CompiledRoute {
   readonly limits: readonly CompiledLimit[]
   /** `RateLimit-Policy` on its replies; empty where no limit is announced. */
   readonly rateLimitPolicy: string
+  /** The same in an emergency, and while recovering from one. */
+  readonly emergencyRateLimitPolicy: string
 }
 
 /** A policy made ready for requests; it never changes: another one takes its place. */
@@ -48,7 +54,12 @@ export interface CompiledPolicy {
 }
 
 export const compilePolicy = (version: number, policy: Policy): CompiledPolicy => {
-  const limits = new Map(Object.entries(policy.limits).map(([name, limit]) => [name, compileLimit(name, limit)]))
+  const limits = new Map(
+    Object.entries(policy.limits).map(([name, limit]) => [
+      name,
+      compileLimit(name, limit, policy.emergency.limitFactor),
+    ]),
+  )
   return {
     version,
     policy,
@@ -80,23 +91,32 @@ const compileRoute = (
     name,
     policy: route,
     limits: names.map((limit) => limits.get(limit) as CompiledLimit), // checks.ts has seen that each is there
-    rateLimitPolicy: names
-      .map((limit) => ({ limit, ...(policy.limits[limit] as Policy['limits'][string]) }))
-      .filter(({ announce }) => announce)
-      .map(({ limit, requests, perSeconds }) => policyMember(limit, requests, perSeconds))
-      .join(', '),
+    rateLimitPolicy: announcement(names, policy, 1),
+    emergencyRateLimitPolicy: announcement(names, policy, policy.emergency.limitFactor),
   }
 }
 
-const compileLimit = (name: string, limit: Policy['limits'][string]): CompiledLimit => {
-  const { requests, perSeconds, burst = requests, keysLimit, announce } = limit
+const announcement = (names: readonly string[], policy: Policy, factor: number): string =>
+  names
+    .map((limit) => ({ limit, ...(policy.limits[limit] as Policy['limits'][string]) }))
+    .filter(({ announce }) => announce)
+    .map(({ limit, requests, perSeconds }) =>
+      policyMember(limit, Math.max(Math.floor(requests * factor), 1), perSeconds),
+    )
+    .join(', ')
+
+const compileLimit = (name: string, limit: Policy['limits'][string], emergencyFactor: number): CompiledLimit => {
+  const { requests, perSeconds, burst = requests, keysLimit, announce, exact } = limit
   const emissionMs = (perSeconds * 1_000) / requests
+  const rate = { emissionMs, capacityMs: burst * emissionMs }
   const keyKind = 'name' in limit.key ? `${limit.key.by} ${limit.key.name}` : limit.key.by
   return {
     name,
     key: limit.key.by === 'header' ? { by: 'header', lowerName: limit.key.name.toLowerCase() } : limit.key,
     keyKind,
-    rate: { emissionMs, capacityMs: burst * emissionMs },
+    rate,
+    emergencyRate: partOf(rate, 1 / emergencyFactor),
+    isExact: exact,
     keysLimit,
     announce,
     reason: `limit "${name}" by ${keyKind}`,

@@ -140,7 +140,7 @@ const limit = z.strictObject({
   exact: flag()
     .default(false)
     .describe(
-      'Asks Redis for each request, within its deadline, in the place of counts that are merged ten times a second.',
+      'Redis decides each request, which waits for it, in the place of counts that are merged ten times a second: not one too many. Without an answer by REDIS_TIMEOUT_MS, this instance’s share.',
     ),
   keysLimit: count({ min: 1, max: 1_000_000 })
     .default(100_000)
