@@ -4,6 +4,7 @@ import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
 import { redisCheck } from '#shared/redis/report.ts'
 import type { RedisGuard } from '#shared/redis.ts'
+import { type ChallengeParts, challengeParts, NO_SUSPICION, type Suspicion } from './challenge-parts.ts'
 import type { Situation } from './exchange.ts'
 import { Upstream } from './forward.ts'
 import type { Layer } from './layer.ts'
@@ -12,6 +13,7 @@ import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { ChallengeSecrets } from './state/challenge/open.ts'
 import { LimitStates } from './state/limits/limit-states.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
 import { upstreamCheck } from './upstream/probe.ts'
@@ -22,6 +24,7 @@ export interface ProxyParts {
   readonly traffic: TrafficCounts
   readonly upstream: Upstream
   readonly server: ProxyServer
+  readonly challenges: ChallengeParts
 }
 
 /** What the process has from outside itself. */
@@ -33,6 +36,11 @@ export interface SharedState extends Situation {
   readonly burn: BurnSignal
   /** How many living instances share what the fleet may do. */
   readonly fleet: { readonly size: number }
+  readonly challengeSecrets: ChallengeSecrets
+  /** Nobody's, where there is none. */
+  readonly suspicion?: Suspicion
+  /** In tests, other than the third parties' own. */
+  readonly siteVerifyUrls?: Readonly<Record<'turnstile' | 'hcaptcha', string>>
   /** In tests, another than the system's. */
   readonly clock?: Clock
 }
@@ -60,6 +68,7 @@ export const buildProxy = (
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
+  const clock = shared.clock ?? systemClock
   const limits = {
     states: new LimitStates(),
     fleet: {
@@ -68,13 +77,38 @@ export const buildProxy = (
         return Math.max(shared.fleet.size, settings.WORKERS)
       },
     },
-    clock: shared.clock ?? systemClock,
+    clock,
   }
+  const challenges = challengeParts(
+    settings,
+    shared.challengeSecrets,
+    shared.redis,
+    shared.suspicion ?? NO_SUSPICION,
+    clock,
+    log,
+    shared.siteVerifyUrls,
+  )
   const newLayers = () =>
-    policyLayers({ limits: { ...limits, states: limits.states.beside(limits.clock.monotonicMs()) } })
+    policyLayers({
+      limits: { ...limits, states: limits.states.beside(clock.monotonicMs()) },
+      challenging: challenges.inShadow,
+    })
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn } = shared
-  const layers = choose(edgeLayers({ log, accessLog: settings.ACCESS_LOG, traffic, burn, health, limits, shadowing }))
+  const { challenging, answering } = challenges
+  const layers = choose(
+    edgeLayers({
+      log,
+      accessLog: settings.ACCESS_LOG,
+      traffic,
+      burn,
+      health,
+      limits,
+      challenging,
+      shadowing,
+      answering,
+    }),
+  )
   const pipeline = edge(layers, upstream.forward, log)
   const server = new ProxyServer(
     pipeline,
@@ -91,5 +125,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server }
+  return { health, traffic, upstream, server, challenges }
 }

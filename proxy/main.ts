@@ -12,11 +12,13 @@ import { openRedis } from '#shared/redis/open.ts'
 import { redisMetrics, redisStatus } from '#shared/redis/report.ts'
 import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
+import { challengeMetrics } from './admin/challenge-metrics.ts'
 import { proxyMetrics } from './admin/metrics.ts'
 import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { openChallengeSecrets } from './state/challenge/open.ts'
 import { openPolicy } from './state/policy/open.ts'
 import { obeyPrimary } from './worker.ts'
 import { runWorkers } from './workers.ts'
@@ -30,14 +32,16 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const fleet = new Fleet(redis, 'proxy', instance.id)
   const policy = await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const { policies, shadow, burn, watch } = policy
-  const shared = { redis, policies, shadow, burn, emergency: { state: 'calm' as const }, fleet }
-  const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
+  const challengeSecrets = await openChallengeSecrets(settings, log)
+  const shared = { redis, policies, shadow, burn, emergency: { state: 'calm' as const }, fleet, challengeSecrets }
+  const { health, traffic, upstream, server, challenges } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
     upstreamQueued: () => upstream.pool.queued,
   })
   redisMetrics(registry, redis)
+  challengeMetrics(registry, challenges.counts)
   const status = () => ({
     startedAt,
     lifecycle: health.lifecycle,
@@ -56,6 +60,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
   shutdown.opened('policy', () => policy.close())
+  shutdown.opened('challenges', () => {
+    challenges.close()
+    challengeSecrets.close()
+  })
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)

@@ -4,6 +4,8 @@ import { compose, type Forward, type Pipeline } from './compose.ts'
 import type { Layer, PolicyLayer } from './layer.ts'
 import { type AccessLogPolicy, accessLog } from './layers/access-log.ts'
 import { burn } from './layers/burn.ts'
+import { type Challenging, challenge } from './layers/challenge.ts'
+import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { ownPaths } from './layers/own-paths.ts'
 import { type RateLimiting, rateLimit } from './layers/rate-limit.ts'
@@ -21,16 +23,19 @@ export interface Edge extends PolicyEdge {
   readonly health: HealthAnswers
   readonly burn: BurnSignal
   readonly shadowing: Shadowing
+  readonly answering: Answering
 }
 
 /** What the layers that obey the policy need from outside. */
 export interface PolicyEdge {
   readonly limits: RateLimiting
+  readonly challenging: Challenging
 }
 
 /** The layers that obey the policy. A candidate in shadow has the same, for itself. */
 export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
   rateLimit(d.limits), // what is too much costs the app nothing
+  challenge(d.challenging), // in an emergency, and for who is suspicious: a browser gets a page that lets it in
 ]
 
 /** A request travels down this list, its reply back up. */
@@ -43,6 +48,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   wellFormed(), // what another parser might read otherwise goes no further
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
+  challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
 ]
 
 /** The layers, with one round trip to the app at the bottom. */

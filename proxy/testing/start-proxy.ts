@@ -70,6 +70,7 @@ export const startProxy = async (
       proxy.server.stopAccepting()
       proxy.server.close()
       proxy.health.stop()
+      proxy.challenges.close()
       await proxy.upstream.close()
     },
   }

@@ -2,6 +2,7 @@ import { SharedCounts } from '#shared/redis/shared-counts.ts'
 import type { SharedState } from '../build.ts'
 import type { Situation } from '../exchange.ts'
 import { BurnSignal } from '../slo/burn-signal.ts'
+import { ownSecrets } from '../state/challenge/open.ts'
 import { compilePolicy } from '../state/policy/compile.ts'
 import { defaultPolicy } from '../state/policy/read.ts'
 
@@ -17,4 +18,5 @@ export const unsharedState = (): SharedState => ({
   shadow: { current: undefined },
   burn: new BurnSignal(new SharedCounts(undefined, 'alone', { name: 'burn', keysLimit: 1_000 })),
   fleet: { size: 1 },
+  challengeSecrets: ownSecrets(),
 })

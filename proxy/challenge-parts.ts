@@ -1,0 +1,83 @@
+import type { Clock } from '#shared/clock.ts'
+import type { Logger } from '#shared/log.ts'
+import type { RedisGuard } from '#shared/redis.ts'
+import { BodyCollector } from './client/body-collector.ts'
+import type { Facts } from './layer.ts'
+import type { Challenging } from './layers/challenge.ts'
+import type { Answering, FailedAnswer } from './layers/challenge-endpoint.ts'
+import { readInterrupted } from './layers/interrupted-form.ts'
+import type { ProxySettings } from './settings.ts'
+import { AnswerAttempts } from './state/challenge/answer-attempts.ts'
+import { Clearances } from './state/challenge/clearance.ts'
+import { ChallengeCounts } from './state/challenge/counts.ts'
+import type { ChallengeSecrets } from './state/challenge/open.ts'
+import { Altcha } from './state/challenge/providers/altcha.ts'
+import { Providers, SITE_VERIFY_URLS, thirdParties } from './state/challenge/providers/providers.ts'
+import { UsedPuzzles } from './state/challenge/used-puzzles.ts'
+
+/** Who is asked out of turn, and who is told of clients that give answers which no browser gives. */
+export interface Suspicion {
+  /** @param client its address prefix */
+  isSuspicious(client: string): boolean
+  onFailedAnswer(facts: Facts, result: FailedAnswer): void
+}
+
+/** Asks nobody out of turn. */
+export const NO_SUSPICION: Suspicion = { isSuspicious: () => false, onFailedAnswer: () => undefined }
+
+/** What challenges are made of. */
+export interface ChallengeParts {
+  readonly counts: ChallengeCounts
+  readonly challenging: Challenging
+  /** The same for a candidate, without effect. */
+  readonly inShadow: Challenging
+  readonly answering: Answering
+  close(): void
+}
+
+/** Memory for forms that are kept while their browsers solve a puzzle, and for answers, which must not want for it. */
+const FORMS_BYTES = 8 * 1_048_576
+const FORM_DEADLINE_MS = 10_000
+const ANSWERS_BYTES = 4 * 1_048_576
+const ANSWER_DEADLINE_MS = 5_000
+
+export const challengeParts = (
+  settings: Pick<ProxySettings, 'SIDEGATE_SERVICE' | 'TURNSTILE_SECRET' | 'HCAPTCHA_SECRET'>,
+  { keys, machines }: ChallengeSecrets,
+  redis: RedisGuard | undefined,
+  { isSuspicious, onFailedAnswer }: Suspicion,
+  clock: Clock,
+  log: Logger,
+  siteVerifyUrls: Readonly<Record<'turnstile' | 'hcaptcha', string>> = SITE_VERIFY_URLS,
+): ChallengeParts => {
+  const { SIDEGATE_SERVICE: service, TURNSTILE_SECRET: turnstile, HCAPTCHA_SECRET: hcaptcha } = settings
+  const counts = new ChallengeCounts()
+  const used = new UsedPuzzles(redis, clock)
+  const clearances = new Clearances(keys, service, clock)
+  const others = thirdParties({ turnstile, hcaptcha }, keys, service, siteVerifyUrls)
+  const providers = new Providers(new Altcha(keys, service, used, clock), others, log)
+  const forms = new BodyCollector(FORMS_BYTES, FORM_DEADLINE_MS)
+  const challenging: Challenging = {
+    keys,
+    clearances,
+    machines,
+    providers,
+    isSuspicious,
+    readInterrupted: (facts) => readInterrupted(facts, forms),
+    onAsked: () => counts.count('asked'),
+  }
+  return {
+    counts,
+    challenging,
+    inShadow: { ...challenging, readInterrupted: () => undefined, onAsked: () => undefined },
+    answering: {
+      providers,
+      clearances,
+      bodies: new BodyCollector(ANSWERS_BYTES, ANSWER_DEADLINE_MS),
+      attempts: new AnswerAttempts(clock),
+      onResult: (result) => counts.count(result),
+      onFailedAnswer,
+    },
+    close: () => used.close(),
+  }
+}
