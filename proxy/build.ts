@@ -39,8 +39,6 @@ export interface SharedState extends Situation {
   readonly challengeSecrets: ChallengeSecrets
   /** Nobody's, where there is none. */
   readonly suspicion?: Suspicion
-  /** In tests, other than the third parties' own. */
-  readonly siteVerifyUrls?: Readonly<Record<'turnstile' | 'hcaptcha', string>>
   /** In tests, another than the system's. */
   readonly clock?: Clock
 }
@@ -86,7 +84,6 @@ export const buildProxy = (
     shared.suspicion ?? NO_SUSPICION,
     clock,
     log,
-    shared.siteVerifyUrls,
   )
   const newLayers = () =>
     policyLayers({

@@ -11,8 +11,9 @@ import { AnswerAttempts } from './state/challenge/answer-attempts.ts'
 import { Clearances } from './state/challenge/clearance.ts'
 import { ChallengeCounts } from './state/challenge/counts.ts'
 import type { ChallengeSecrets } from './state/challenge/open.ts'
+import { Places } from './state/challenge/places.ts'
 import { Altcha } from './state/challenge/providers/altcha.ts'
-import { Providers, SITE_VERIFY_URLS, thirdParties } from './state/challenge/providers/providers.ts'
+import { Providers } from './state/challenge/providers/providers.ts'
 import { UsedPuzzles } from './state/challenge/used-puzzles.ts'
 
 /** Who is asked out of turn, and who is told of clients that give answers which no browser gives. */
@@ -42,23 +43,20 @@ const ANSWERS_BYTES = 4 * 1_048_576
 const ANSWER_DEADLINE_MS = 5_000
 
 export const challengeParts = (
-  settings: Pick<ProxySettings, 'SIDEGATE_SERVICE' | 'TURNSTILE_SECRET' | 'HCAPTCHA_SECRET'>,
-  { keys, machines }: ChallengeSecrets,
+  { SIDEGATE_SERVICE: service }: Pick<ProxySettings, 'SIDEGATE_SERVICE'>,
+  { keys, machines, thirdParties }: ChallengeSecrets,
   redis: RedisGuard | undefined,
   { isSuspicious, onFailedAnswer }: Suspicion,
   clock: Clock,
   log: Logger,
-  siteVerifyUrls: Readonly<Record<'turnstile' | 'hcaptcha', string>> = SITE_VERIFY_URLS,
 ): ChallengeParts => {
-  const { SIDEGATE_SERVICE: service, TURNSTILE_SECRET: turnstile, HCAPTCHA_SECRET: hcaptcha } = settings
   const counts = new ChallengeCounts()
   const used = new UsedPuzzles(redis, clock)
   const clearances = new Clearances(keys, service, clock)
-  const others = thirdParties({ turnstile, hcaptcha }, keys, service, siteVerifyUrls)
-  const providers = new Providers(new Altcha(keys, service, used, clock), others, log)
+  const providers = new Providers(new Altcha(keys, service, used, clock), thirdParties, log)
   const forms = new BodyCollector(FORMS_BYTES, FORM_DEADLINE_MS)
   const challenging: Challenging = {
-    keys,
+    places: new Places(keys),
     clearances,
     machines,
     providers,

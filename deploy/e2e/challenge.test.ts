@@ -1,5 +1,7 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { ownSecrets } from '../../proxy/state/challenge/open.ts'
+import { thirdParties } from '../../proxy/state/challenge/providers/third-parties.ts'
 import { TestPolicies } from '../../proxy/testing/policies.ts'
 import { startProxy, type TestProxy } from '../../proxy/testing/start-proxy.ts'
 import { startUpstream, type TestUpstream } from '../../proxy/testing/start-upstream.ts'
@@ -256,8 +258,11 @@ it('a page of a third party’s provider loads its script, and sends what it giv
   })
   const siteKey = '1x00000000000000000000AA'
   const turnstile = new TestPolicies({ challenge: { provider: 'turnstile', siteKey } })
-  const siteVerifyUrls = { turnstile: provider.url, hcaptcha: provider.url }
-  const own = await startProxy(app.url, { TURNSTILE_SECRET: 'the-secret' }, turnstile, { emergency, siteVerifyUrls })
+  const secrets = ownSecrets()
+  const theirs = { turnstile: 'the-secret', hcaptcha: undefined }
+  const urls = { turnstile: provider.url, hcaptcha: '' }
+  const challengeSecrets = { ...secrets, thirdParties: thirdParties(theirs, secrets.keys, 'default', urls) }
+  const own = await startProxy(app.url, {}, turnstile, { emergency, challengeSecrets })
   try {
     const page = await openPage()
     await page.route('https://challenges.cloudflare.com/**', (route) =>

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { parseYaml } from '#shared/yaml.ts'
-import { readChallengeKeys } from '../../proxy/state/challenge/keys.ts'
+import { readChallengeKeys } from '../../proxy/state/challenge/challenge-keyset.ts'
 import { provideChallengeKey } from './challenge-key.ts'
 
 it('a key is made that the proxy can read and others cannot, and that stays between runs', async () => {

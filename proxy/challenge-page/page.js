@@ -1,4 +1,3 @@
-/* global createSolver */
 const ASKED_OF = '/__sidegate/challenge'
 const given = JSON.parse(document.getElementById('given').textContent)
 const byId = (id) => document.getElementById(id)
@@ -155,7 +154,16 @@ const begin = async () => {
   isUnderWay = false
 }
 
-retry.addEventListener('click', () => (given.challenge.provider === 'altcha' ? begin() : location.reload()))
+/** Not by a reload where another site's form has come here: it would be sent again as one of ours. */
+const beginWidget = () => {
+  const widget = window.turnstile || window.hcaptcha
+  if (!widget) return given.form === 'lost' ? history.back() : location.reload()
+  retry.hidden = true
+  say('Please complete the check below.')
+  widget.reset()
+}
+
+retry.addEventListener('click', () => (given.challenge.provider === 'altcha' ? begin() : beginWidget()))
 byId('back').addEventListener('click', () => history.back())
 if (given.challenge.provider === 'altcha') void begin()
 else {

@@ -4,7 +4,9 @@ import type { Puzzle, ThirdParty } from '../state/challenge/providers/provider.t
 import type { InterruptedForm } from './form-fields.ts'
 
 /** Read once, at the start: no request waits for a disk. */
-const part = (name: string): string => readFileSync(new URL(name, import.meta.url), 'utf8').trim()
+const part = (name: string): string => withoutAir(readFileSync(new URL(name, import.meta.url), 'utf8'))
+/** Lines without their indentation, and without those that are comments: a flood gets this page, too. */
+const withoutAir = (text: string): string => text.replace(/^\s*(?:(?:\/\/|\/\*\*|\*\/|\* ).*)?\n|^ +/gm, '')
 const STYLE = part('page.css')
 const SCRIPT = `${part('solver.js')}\n${part('page.js')}`
 

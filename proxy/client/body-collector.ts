@@ -54,6 +54,7 @@ class Collection implements BodyTaker {
     this.collected = promise
     this.#resolve = resolve
     this.#timer = setTimeout(() => this.#giveUp('late'), deadlineMs)
+    this.#timer.unref()
     exchange.sendContinue()
     exchange.client.readBody(this)
   }

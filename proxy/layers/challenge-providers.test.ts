@@ -1,4 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
+import { ownSecrets } from '../state/challenge/open.ts'
+import { thirdParties } from '../state/challenge/providers/third-parties.ts'
 import { answer, ask } from '../testing/challenge-client.ts'
 import { TestPolicies } from '../testing/policies.ts'
 import { startProxy } from '../testing/start-proxy.ts'
@@ -6,21 +8,24 @@ import { startUpstream } from '../testing/start-upstream.ts'
 
 const BROWSER = { Accept: 'text/html', 'Sec-Fetch-Mode': 'navigate' }
 
-const start = async (provider: string, environment: Readonly<Record<string, string>>, more: object = {}) => {
+const start = async (provider: 'turnstile' | 'hcaptcha', secret: string | undefined, more: object = {}) => {
   const server = await startUpstream((_, response) => response.writeHead(503).end())
   onTestFinished(() => server.close())
   const policies = new TestPolicies({
     routes: { all: { match: { path: '/*' }, challenge: 'always' } },
     challenge: { provider, siteKey: '"><b>', ...more },
   })
-  const siteVerifyUrls = { turnstile: server.url, hcaptcha: server.url }
-  const proxy = await startProxy(server.url, environment, policies, { siteVerifyUrls })
+  const urls = { turnstile: server.url, hcaptcha: server.url }
+  const own = ownSecrets()
+  const theirs = { turnstile: undefined, hcaptcha: undefined, [provider]: secret }
+  const challengeSecrets = { ...own, thirdParties: thirdParties(theirs, own.keys, 'default', urls) }
+  const proxy = await startProxy(server.url, {}, policies, { challengeSecrets })
   onTestFinished(() => proxy.close())
   return proxy
 }
 
 it('a third party’s page may load what is theirs, and nothing else', async () => {
-  const { origin } = await start('hcaptcha', { HCAPTCHA_SECRET: 'secret' })
+  const { origin } = await start('hcaptcha', 'secret')
   const { headers, text } = await ask(origin, { headers: BROWSER })
   const policy = String(headers['content-security-policy']).replace(/nonce-[^']+/g, 'nonce')
   expect(policy.split('; ')).toEqual([
@@ -38,11 +43,11 @@ it('a third party’s page may load what is theirs, and nothing else', async () 
 })
 
 it('where the provider fails, a client is let in for a while or told to come again, as the policy says', async () => {
-  const admitting = await start('turnstile', { TURNSTILE_SECRET: 'secret' })
+  const admitting = await start('turnstile', 'secret')
   const admitted = await answer(admitting.origin, { token: 'x' })
   expect(admitted.headers['set-cookie']?.[0]).toContain('; Max-Age=300;')
   expect(admitting.challenges.counts.entries()).toContainEqual(['unverified', 1])
-  const refusing = await start('turnstile', { TURNSTILE_SECRET: 'secret' }, { whenProviderFails: 'refuse' })
+  const refusing = await start('turnstile', 'secret', { whenProviderFails: 'refuse' })
   const { status, headers } = await answer(refusing.origin, { token: 'x' })
   expect([status, headers['retry-after']]).toEqual([503, '5'])
   expect(await refusing.line(({ refusal }) => refusal === 'answer-unchecked')).toMatchObject({
@@ -50,8 +55,8 @@ it('where the provider fails, a client is let in for a while or told to come aga
   })
 })
 
-it('without its secret, ALTCHA takes a provider’s place, and the log says so once', async () => {
-  const { origin, lines } = await start('turnstile', {})
+it('without its secret, ALTCHA takes a provider’s place, and the log says so once for each policy', async () => {
+  const { origin, lines } = await start('turnstile', undefined)
   for (let time = 0; time < 3; time++) {
     expect((await ask(origin)).body.challenge).toMatchObject({ provider: 'altcha' })
   }

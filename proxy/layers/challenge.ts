@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import type { Interrupted } from '../challenge-page/page.ts'
 import { clientKey } from '../facts/client-key.ts'
 import { isNavigation } from '../facts/navigation.ts'
@@ -6,8 +5,8 @@ import { type Facts, Later, PASS, type PolicyLayer } from '../layer.ts'
 import type { Refusal } from '../refusal.ts'
 import type { ClearanceCheck, Clearances } from '../state/challenge/clearance.ts'
 import { someClearance } from '../state/challenge/clearance-fields.ts'
-import type { ChallengeKeys } from '../state/challenge/keys.ts'
 import { type MachineTokens, machineOf } from '../state/challenge/machine-tokens.ts'
+import type { Places } from '../state/challenge/places.ts'
 import type { Provider } from '../state/challenge/providers/provider.ts'
 import type { Policy } from '../state/policy/schema.ts'
 import { challenged } from './challenge-refusal.ts'
@@ -15,7 +14,7 @@ import { CHALLENGE_PATH } from './own-paths.ts'
 
 /** What challenges need from outside. */
 export interface Challenging {
-  readonly keys: { readonly current: ChallengeKeys }
+  readonly places: Places
   readonly clearances: Clearances
   readonly machines: { readonly current: MachineTokens }
   readonly providers: { of(policy: Policy['challenge']): Provider }
@@ -52,15 +51,8 @@ export const challenge = (d: Challenging): PolicyLayer => ({
 
 const isChosen = (d: Challenging, { emergency, policy }: Facts, client: string): boolean => {
   const share = emergency === 'calm' ? policy.policy.challenge.share : policy.policy.emergency.challengeShare
-  return share >= 1 || (share > 0 && placeOf(client, d.keys.current) < share) || d.isSuspicious(client)
+  return share >= 1 || (share > 0 && d.places.of(client) < share) || d.isSuspicious(client)
 }
-
-/**
- * Where a client stands between 0 and 1: always in the same place, at every instance, so that the share of clients that is
- * asked is the same clients. Keyed, so that nobody can look for an address that is not.
- */
-const placeOf = (client: string, { primary }: ChallengeKeys): number =>
-  createHmac('sha256', primary.client).update(`place\n${client}`).digest().readUInt32BE() / 2 ** 32
 
 const reasonFor = (found: ClearanceCheck | undefined): string => {
   if (found === undefined) return 'no clearance'

@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
+import { quietLog } from '#shared/testing/redis-guards.ts'
+import { proxySettings } from '../../settings.ts'
 import { askAdmin } from '../../testing/ask-admin.ts'
 import { answer, ask, clearance, puzzleIn, solve } from '../../testing/challenge-client.ts'
 import { okApp, operatedProxy, operatedWorkers } from '../../testing/operated-proxy.ts'
+import { openChallengeSecrets } from './open.ts'
 
 const NO_KEY = /^no key for challenges is configured/
 
@@ -88,4 +91,10 @@ it('a keyring of challenges that cannot be read stops the start, and says what i
   const child = spawnProxy({ UPSTREAM_URL: 'http://127.0.0.1:9', KEYRING_DIR, PORT: '0', ADMIN_PORT: '0' })
   expect(await child.exited()).toBe(78)
   expect(child.stderr()).toMatch(/challenge-keys\.yaml: exactly one key must be primary: none is/)
+})
+
+it('a third party has its part where its secret is in the environment', async () => {
+  const settings = proxySettings({ UPSTREAM_URL: 'http://127.0.0.1:9', TURNSTILE_SECRET: 'the-secret' })
+  const secrets = await openChallengeSecrets(settings, quietLog)
+  expect([secrets.thirdParties.turnstile?.name, secrets.thirdParties.hcaptcha]).toEqual(['turnstile', undefined])
 })

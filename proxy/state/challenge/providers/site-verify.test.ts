@@ -6,7 +6,7 @@ import { startUpstream } from '../../../testing/start-upstream.ts'
 import { defaultPolicy } from '../../policy/read.ts'
 import { soleKey } from '../keys.ts'
 import type { Provider } from './provider.ts'
-import { thirdParties } from './providers.ts'
+import { thirdParties } from './third-parties.ts'
 
 const CLIENT = { key: '2001:db8::/64', address: '2001:db8::7', hostname: 'a.example' }
 const policy = { ...defaultPolicy().challenge, siteKey: 'the-site-key' }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { readChallengeKeys } from './keys.ts'
-import { readMachineTokens } from './machine-tokens.ts'
+import { readChallengeKeys } from './challenge-keyset.ts'
+import { readMachineTokens } from './machine-keyset.ts'
 
 const secret = 'a-secret-of-thirty-two-characters!'
 const entry = (status: string) => ({ secret, status })
