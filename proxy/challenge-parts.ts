@@ -18,13 +18,13 @@ import { UsedPuzzles } from './state/challenge/used-puzzles.ts'
 
 /** Who is asked out of turn, and who is told of clients that give answers which no browser gives. */
 export interface Suspicion {
-  /** @param client its address prefix */
-  isSuspicious(client: string): boolean
+  /** Undefined where nobody is. @param client its address prefix */
+  readonly isSuspicious: ((client: string) => boolean) | undefined
   onFailedAnswer(facts: Facts, result: FailedAnswer): void
 }
 
 /** Asks nobody out of turn. */
-export const NO_SUSPICION: Suspicion = { isSuspicious: () => false, onFailedAnswer: () => undefined }
+export const NO_SUSPICION: Suspicion = { isSuspicious: undefined, onFailedAnswer: () => undefined }
 
 /** What challenges are made of. */
 export interface ChallengeParts {

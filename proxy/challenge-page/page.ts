@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Puzzle, ThirdParty } from '../state/challenge/providers/provider.ts'
 import type { InterruptedForm } from './form-fields.ts'
@@ -36,7 +36,7 @@ export interface Page {
  */
 export const challengePage = (content: PageContent): Page => {
   const { puzzle, thirdParty, interrupted, clearanceSeconds, correlationId } = content
-  const nonce = randomBytes(16).toString('base64')
+  const nonce = randomUUID()
   const form = interrupted === 'none' || interrupted === 'lost' ? interrupted : 'resend'
   const html = `<!doctype html>
 <html lang="en">

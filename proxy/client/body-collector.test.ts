@@ -1,9 +1,11 @@
 import { pino } from 'pino'
 import { expect, it, onTestFinished } from 'vitest'
 import { compose } from '../compose.ts'
-import { Later, type Layer } from '../layer.ts'
+import type { Exchange } from '../exchange.ts'
+import { Later, type Layer, type Verdict } from '../layer.ts'
 import { rescue } from '../layers/rescue.ts'
 import { TrafficCounts } from '../layers/traffic.ts'
+import type { Reply } from '../reply.ts'
 import { ProxyServer } from '../server.ts'
 import { type RawClient, rawClient } from '../testing/raw-client.ts'
 import { calm } from '../testing/unshared-state.ts'
@@ -12,18 +14,16 @@ import { BodyCollector } from './body-collector.ts'
 const LIMIT_BYTES = 100
 
 /** A server that answers with the body that it has read, or with why it has not. */
-const start = async (bodies: BodyCollector): Promise<() => Promise<RawClient>> => {
-  const echo: Layer = {
-    name: 'echo',
-    admit: (exchange) =>
-      new Later(
-        bodies.collect(exchange, LIMIT_BYTES).then((body) => {
-          const text = String(body)
-          const headers = ['Content-Length', String(Buffer.byteLength(text))]
-          return { head: { status: 200, statusText: 'OK', headers }, body: text }
-        }),
-      ),
-  }
+const start = (bodies: BodyCollector): Promise<() => Promise<RawClient>> =>
+  serve((exchange) => new Later(bodies.collect(exchange, LIMIT_BYTES).then((body) => reply(String(body)))))
+
+const reply = (body: string): Reply => {
+  const headers = ['Content-Length', String(Buffer.byteLength(body))]
+  return { head: { status: 200, statusText: 'OK', headers }, body }
+}
+
+const serve = async (admit: (exchange: Exchange) => Verdict | Later): Promise<() => Promise<RawClient>> => {
+  const echo: Layer = { name: 'echo', admit }
   const limits = {
     ...{ targetBytes: 1_000, headerBytes: 4_000, uploadIdleMs: 60_000, downloadIdleMs: 60_000 },
     ...{ unreadBodyBytes: 10_000, headersTimeoutMs: 60_000, keepAliveTimeoutMs: 60_000 },
@@ -115,4 +115,23 @@ it('a body that does not come in time is not waited for, nor is a client that ha
   await replied(slow, 'late')
   slow.send(`defghij${head(LENGTH(2))}ok`)
   await replied(slow, 'ok')
+})
+
+it('a body that was given up for another reason is let go of at its deadline, and the next one on its connection is not', async () => {
+  const [short, long] = [new BodyCollector(1_000, 50), new BodyCollector(1_000, 60_000)]
+  const ended: unknown[] = []
+  const connect = await serve((exchange) => {
+    if (exchange.method === 'POST') {
+      return new Later(long.collect(exchange, LIMIT_BYTES).then((body) => reply(String(body))))
+    }
+    void short.collect(exchange, LIMIT_BYTES).then((body) => ended.push(body))
+    return reply('answered')
+  })
+  const client = await connect()
+  client.send(head(LENGTH(5)).replace('POST', 'PUT'))
+  await replied(client, 'answered')
+  client.send(`abcde${head(LENGTH(2))}o`)
+  await expect.poll(() => ended).toEqual(['late'])
+  client.send('k')
+  await replied(client, 'ok')
 })

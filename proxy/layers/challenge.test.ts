@@ -226,11 +226,13 @@ describe('a clearance', () => {
     const stranger = await start(ALWAYS, { clock })
     expect(await get(token, '203.0.113.7', stranger.origin), 'another key').toBe(429)
 
+    const newcomer = await start(ALWAYS, { challengeSecrets, clock })
     clock.nowMs += 3_599_000
     expect(await get(token)).toBe(200)
     clock.nowMs += 2_000
     expect(await get(token)).toBe(429)
     expect(await get(token, '203.0.113.7', twin.origin)).toBe(429)
+    expect(await get(token, '203.0.113.7', newcomer.origin), 'where it was never seen').toBe(429)
     await reason('a clearance that has expired')
   })
 })

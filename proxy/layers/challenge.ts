@@ -18,8 +18,8 @@ export interface Challenging {
   readonly clearances: Clearances
   readonly machines: { readonly current: MachineTokens }
   readonly providers: { of(policy: Policy['challenge']): Provider }
-  /** Whether a client is asked in calm times, too. @param client its address prefix */
-  isSuspicious(client: string): boolean
+  /** Whether a client is asked in calm times, too; undefined where nobody is. @param client its address prefix */
+  readonly isSuspicious: ((client: string) => boolean) | undefined
   /**
    * What a browser had sent with the request that is refused, for it to be sent again: the request has no body afterwards.
    * Undefined where nothing is to be waited for.
@@ -34,13 +34,13 @@ export const challenge = (d: Challenging): PolicyLayer => ({
   admit(facts) {
     const mode = facts.route?.policy.challenge ?? 'auto'
     if (mode === 'never') return PASS
-    const client = clientKey(facts)
-    if (mode === 'auto' && !isChosen(d, facts, client)) return PASS
+    if (mode === 'auto' && !isChosen(d, facts)) return PASS
     // A preflight (CORS) can bear no clearance; what it asks for will have to.
     if (facts.method === 'OPTIONS' || facts.path === CHALLENGE_PATH) return PASS
     const { rawHeaders } = facts.request
     if (machineOf(rawHeaders, d.machines.current) !== undefined) return PASS
 
+    const client = clientKey(facts)
     let found: ClearanceCheck | undefined
     const isCleared = someClearance(rawHeaders, (token) => (found = d.clearances.check(token, client)) === 'good')
     if (isCleared) return PASS
@@ -49,9 +49,13 @@ export const challenge = (d: Challenging): PolicyLayer => ({
   },
 })
 
-const isChosen = (d: Challenging, { emergency, policy }: Facts, client: string): boolean => {
-  const share = emergency === 'calm' ? policy.policy.challenge.share : policy.policy.emergency.challengeShare
-  return share >= 1 || (share > 0 && d.places.of(client) < share) || d.isSuspicious(client)
+const isChosen = (d: Challenging, facts: Facts): boolean => {
+  const { challenge: calm, emergency } = facts.policy.policy
+  const share = facts.emergency === 'calm' ? calm.share : emergency.challengeShare
+  if (share >= 1) return true
+  if (share <= 0 && d.isSuspicious === undefined) return false
+  const client = clientKey(facts)
+  return (share > 0 && d.places.of(client) < share) || d.isSuspicious?.(client) === true
 }
 
 const reasonFor = (found: ClearanceCheck | undefined): string => {

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,11 +33,13 @@ const status = async (origin: string, token: string) =>
   (await ask(origin, { headers: { 'X-Sidegate-Clearance': token } })).status
 
 it('keys rotate while the proxy runs: those that are enabled are good, one that is disabled at once is not', async () => {
-  const KEYRING_DIR = await files({ 'challenge-keys.yaml': KEY('a', 'primary') })
+  const machines = `export: {sha256: ${hash('sha256', 'a-machine-token')}}`
+  const KEYRING_DIR = await files({ 'challenge-keys.yaml': KEY('a', 'primary'), 'machine-tokens.yaml': machines })
   const write = (text: string) => writeFile(join(KEYRING_DIR, 'challenge-keys.yaml'), text)
   const { origin, child } = await operatedProxy(await okApp(), { KEYRING_DIR, POLICY_FILE: await policyFile() })
   const read = (...keys: string[]) =>
     child.line(({ msg, keys: names }) => msg === 'keyring read' && JSON.stringify(names) === JSON.stringify(keys))
+  expect((await ask(origin, { headers: { 'X-Sidegate-Machine-Token': 'a-machine-token' } })).status).toBe(200)
   const old = await clearance(origin)
   expect(await status(origin, old)).toBe(200)
   await write(KEY('a', 'enabled') + KEY('b', 'primary'))
