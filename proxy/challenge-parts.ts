@@ -74,8 +74,22 @@ export const challengeParts = (
       bodies: new BodyCollector(ANSWERS_BYTES, ANSWER_DEADLINE_MS),
       attempts: new AnswerAttempts(clock),
       onResult: (result) => counts.count(result),
+      onUnverified: sayUnverified(log, clock),
       onFailedAnswer,
     },
     close: () => used.close(),
+  }
+}
+
+const UNVERIFIED_QUIET_MS = 10_000
+
+/** Operators must hear of it, but not as often as it happens. */
+const sayUnverified = (log: Logger, clock: Clock): ((reason: string) => void) => {
+  let quietUntilMs = Number.NEGATIVE_INFINITY
+  return (reason) => {
+    const nowMs = clock.monotonicMs()
+    if (nowMs < quietUntilMs) return
+    quietUntilMs = nowMs + UNVERIFIED_QUIET_MS
+    log.warn({ reason }, 'challenge: clients are let in unverified, as the policy has it while its provider fails')
   }
 }

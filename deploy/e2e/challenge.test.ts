@@ -33,7 +33,8 @@ const FORM = (charset: string, action: string) => `<!doctype html><meta charset=
 </form>`
 
 beforeAll(async () => {
-  browser = await launchChromium()
+  // Not this machine by its name: a page on plain http that browsers do not trust.
+  browser = await launchChromium('--host-resolver-rules=MAP a.example 127.0.0.1')
   app = await startUpstream((request, response) => {
     const { url = '', method, headers } = request
     if (method === 'POST') {
@@ -233,6 +234,20 @@ describe('a browser in an emergency', () => {
     await page.goto(proxy.origin)
     await page.waitForSelector('#status:has-text("does not remember it")')
     expect(counts().solved).toBeLessThanOrEqual(3)
+  })
+
+  it('on plain http, where it tells less and can do less, is let in as well, with its form', async () => {
+    const origin = proxy.origin.replace('127.0.0.1', 'a.example')
+    emergency.state = 'calm'
+    const page = await openPage()
+    await page.goto(`${origin}/form`)
+    expect(await page.evaluate('[isSecureContext, typeof crypto.subtle]')).toEqual([false, 'undefined'])
+    await page.fill('[name=name]', 'typed')
+    emergency.state = 'emergency'
+    await page.click('button')
+    await titled(page, 'saved')
+    expect(posts.map(({ body }) => body.slice(0, 10))).toEqual(['name=typed'])
+    expect(counts()).toMatchObject({ asked: 1, solved: 1 })
   })
 
   it('without JavaScript is told what is the matter', async () => {

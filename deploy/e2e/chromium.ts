@@ -12,8 +12,9 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-export const launchChromium = async (): Promise<Browser> => {
+/** @param flags more of them */
+export const launchChromium = async (...flags: readonly string[]): Promise<Browser> => {
   const executablePath = await findOnPath('chromium')
   if (executablePath === undefined) throw new Error('no chromium on the PATH: the global setup should have seen to it')
-  return chromium.launch({ executablePath, args: FLAGS })
+  return chromium.launch({ executablePath, args: [...FLAGS, ...flags] })
 }

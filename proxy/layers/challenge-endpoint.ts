@@ -23,6 +23,8 @@ export interface Answering {
   readonly bodies: BodyCollector
   readonly attempts: AnswerAttempts
   onResult(result: AnswerResult): void
+  /** A client is let in whom the provider could not be asked about. @param reason why it could not */
+  onUnverified(reason: string): void
   /** What a client that means well does not send often. */
   onFailedAnswer(facts: Facts, result: FailedAnswer): void
 }
@@ -51,7 +53,10 @@ export const challengeEndpoint = (d: Answering): Layer => ({
     if (method !== 'GET' && method !== 'HEAD' && method !== 'POST') {
       return { ...refusal('no-such-method'), headers: ['Allow', 'GET, HEAD, POST'] }
     }
-    if (isFromElsewhere(exchange.request.rawHeaders)) return refusal('answer-refused', 'a page of another origin')
+    if (isFromElsewhere(exchange.request.rawHeaders)) {
+      const refused = refusal('answer-refused', 'a page of another origin')
+      return { ...refused, reply: (id) => problemReply(refused, id, { detail: FOREIGN }) }
+    }
     const client = clientKey(exchange)
     const waitSeconds = d.attempts.take(client)
     if (waitSeconds > 0) {
@@ -96,6 +101,7 @@ const verdictOn = (d: Answering, exchange: Exchange, client: string, verified: V
     case 'solved':
       return clearanceReply(d, exchange, client, clearanceSeconds)
     case 'unverified':
+      d.onUnverified(verified.reason ?? '')
       return clearanceReply(d, exchange, client, Math.min(clearanceSeconds, UNVERIFIED_SECONDS))
     case 'malformed': {
       const { problems } = verified
@@ -113,6 +119,7 @@ const verdictOn = (d: Answering, exchange: Exchange, client: string, verified: V
   }
 }
 
+const FOREIGN = 'A page of another origin may neither ask for a puzzle here nor answer one.'
 const ANEW = `get a new one with GET ${CHALLENGE_PATH}`
 const REMEDIES: Readonly<Record<FailedAnswer | 'expired', string>> = {
   forged: `The puzzle is none of this service, or has been changed: ${ANEW}, and send its members back as they are.`,

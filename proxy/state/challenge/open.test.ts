@@ -9,6 +9,7 @@ import { proxySettings } from '../../settings.ts'
 import { askAdmin } from '../../testing/ask-admin.ts'
 import { answer, ask, clearance, puzzleIn, solve } from '../../testing/challenge-client.ts'
 import { okApp, operatedProxy, operatedWorkers } from '../../testing/operated-proxy.ts'
+import { spawnProxy } from '../../testing/proxy-process.ts'
 import { openChallengeSecrets } from './open.ts'
 
 const NO_KEY = /^no key for challenges is configured/
@@ -90,7 +91,6 @@ it('workers are one instance: what one has signed is good with the others, and t
 
 it('a keyring of challenges that cannot be read stops the start, and says what is wrong', async () => {
   const KEYRING_DIR = await files({ 'challenge-keys.yaml': KEY('a', 'enabled') })
-  const { spawnProxy } = await import('../../testing/proxy-process.ts')
   const child = spawnProxy({ UPSTREAM_URL: 'http://127.0.0.1:9', KEYRING_DIR, PORT: '0', ADMIN_PORT: '0' })
   expect(await child.exited()).toBe(78)
   expect(child.stderr()).toMatch(/challenge-keys\.yaml: exactly one key must be primary: none is/)
