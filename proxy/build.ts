@@ -4,9 +4,10 @@ import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
 import { redisCheck } from '#shared/redis/report.ts'
 import type { RedisGuard } from '#shared/redis.ts'
+import { type ChallengeParts, challengeParts } from './challenge-parts.ts'
 import type { Situation } from './exchange.ts'
 import { Upstream } from './forward.ts'
-import type { Layer } from './layer.ts'
+import type { Facts, Layer } from './layer.ts'
 import type { EnforcedBlocks } from './layers/block-list.ts'
 import type { OutcomeCount } from './layers/emergency-signals.ts'
 import { TrafficCounts } from './layers/traffic.ts'
@@ -14,6 +15,7 @@ import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { ChallengeSecrets } from './state/challenge/open.ts'
 import { openLimits } from './state/limits/open.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
 import { NO_VIOLATIONS, type ViolationSink } from './state/violations/violation.ts'
@@ -27,6 +29,7 @@ export interface ProxyParts {
   readonly server: ProxyServer
   /** What clients have used of their limits; to be closed once nothing comes any more. */
   readonly limits: { flush(): Promise<void>; close(): Promise<void> }
+  readonly challenges: ChallengeParts
 }
 
 /** What the process has from outside itself. */
@@ -41,6 +44,7 @@ export interface SharedState extends Situation {
   readonly violations: ViolationSink
   /** How many living instances share what the fleet may do. */
   readonly fleet: { readonly size: number }
+  readonly challengeSecrets: ChallengeSecrets
   /** In tests, another than the system's. */
   readonly clock?: Clock
 }
@@ -69,6 +73,7 @@ export const buildProxy = (
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
   })
   const { blocks, violations } = shared
+  const clock = shared.clock ?? systemClock
   const limits = openLimits(
     shared.redis,
     {
@@ -77,11 +82,18 @@ export const buildProxy = (
         return Math.max(shared.fleet.size, settings.WORKERS)
       },
     },
-    shared.clock ?? systemClock,
+    clock,
   )
-  const newLayers = () => policyLayers({ blocks, limits: limits.beside(), violations: NO_VIOLATIONS })
+  const suspicion = {
+    isSuspicious: (facts: Facts) => violations.isSuspicious(facts),
+    onFailedAnswer: (facts: Facts, result: string) => violations.record(facts, 'challenge-failed', result),
+  }
+  const challenges = challengeParts(settings, shared.challengeSecrets, shared.redis, suspicion, clock, log)
+  const newLayers = () =>
+    policyLayers({ blocks, limits: limits.beside(), violations: NO_VIOLATIONS, challenging: challenges.inShadow })
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn, emergencySignals } = shared
+  const { challenging, answering } = challenges
   const layers = choose(
     edgeLayers({
       log,
@@ -93,7 +105,9 @@ export const buildProxy = (
       blocks,
       limits,
       violations,
+      challenging,
       shadowing,
+      answering,
     }),
   )
   const pipeline = edge(layers, upstream.forward, log)
@@ -112,5 +126,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server, limits }
+  return { health, traffic, upstream, server, limits, challenges }
 }

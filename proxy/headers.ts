@@ -3,6 +3,8 @@
  * in which Node gives them and in which they are sent, so that nothing is converted on the way.
  */
 
+import { withoutOwnCookie } from './state/challenge/clearance-fields.ts'
+
 /** Sets a letter apart from its capital in ASCII. */
 const LOWER_CASE_BIT = 0x20
 
@@ -30,6 +32,8 @@ const REQUEST_FIELDS_DROPPED = [
   'x-request-deadline-ms',
   'traceparent',
   'tracestate', // put back where the trace is the caller's
+  'x-sidegate-clearance', // for us, as the cookie of that name is
+  'x-sidegate-machine-token',
 ] as const
 
 /** As above, for replies; what `edge-headers` says of itself the app cannot say as well. */
@@ -194,6 +198,21 @@ const keepFields = (rawHeaders: readonly string[], dropped: FieldNames): string[
   return kept
 }
 
+/** Takes the clearance out of `Cookie`: the app has no use for it, and could only give it away. */
+const dropOwnCookie = (headers: string[]): void => {
+  for (let index = 0; index < headers.length; index += 2) {
+    if (!sameName(headers[index] as string, 'cookie')) continue
+    const value = headers[index + 1] as string
+    const kept = withoutOwnCookie(value)
+    if (kept === value) continue
+    if (kept !== '') headers[index + 1] = kept
+    else {
+      headers.splice(index, 2)
+      index -= 2
+    }
+  }
+}
+
 /** What we tell the app about a request, besides what the client said. */
 export interface ForwardedFacts {
   readonly host: string
@@ -217,6 +236,7 @@ const takesTrailers = (rawHeaders: readonly string[]): boolean => {
 /** The fields to send to the app. Forwarding fields are replaced by what is known of the way that the request has come. */
 export const requestHeaders = (rawHeaders: readonly string[], facts: ForwardedFacts): string[] => {
   const headers = keepFields(rawHeaders, droppedFromRequest)
+  dropOwnCookie(headers)
   if (facts.keepsTraceState) {
     for (let index = 0; index < rawHeaders.length; index += 2) {
       if (sameName(rawHeaders[index] as string, 'tracestate'))

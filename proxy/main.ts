@@ -12,12 +12,14 @@ import { openRedis } from '#shared/redis/open.ts'
 import { redisMetrics, redisStatus } from '#shared/redis/report.ts'
 import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
+import { challengeMetrics } from './admin/challenge-metrics.ts'
 import { proxyMetrics } from './admin/metrics.ts'
 import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
 import { openBlocking } from './state/blocks/open.ts'
+import { openChallengeSecrets } from './state/challenge/open.ts'
 import { openEmergency } from './state/emergency/open.ts'
 import { busyMeter } from './state/emergency/signals.ts'
 import { openPolicy } from './state/policy/open.ts'
@@ -42,8 +44,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const { emergency, signals: emergencySignals } = emergencyParts
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
-  const shared = { redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet }
-  const { health, traffic, upstream, server, limits } = buildProxy(settings, instance, log, shared)
+  const challengeSecrets = await openChallengeSecrets(settings, log)
+  const { health, traffic, upstream, server, limits, challenges } = buildProxy(settings, instance, log, {
+    ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
+  })
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
@@ -53,6 +57,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     violations,
   })
   redisMetrics(registry, redis)
+  challengeMetrics(registry, challenges.counts)
   const status = () => ({
     startedAt,
     lifecycle: health.lifecycle,
@@ -75,6 +80,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('blocks', () => blocking.close())
   shutdown.opened('emergency', () => emergencyParts.close())
   shutdown.opened('limits', () => limits.close())
+  shutdown.opened('challenges', () => {
+    challenges.close()
+    challengeSecrets.close()
+  })
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status, (order) => void emergency.follow(order))

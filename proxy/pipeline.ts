@@ -5,6 +5,8 @@ import type { Layer, PolicyLayer } from './layer.ts'
 import { type AccessLogPolicy, accessLog } from './layers/access-log.ts'
 import { blockList, type EnforcedBlocks } from './layers/block-list.ts'
 import { burn } from './layers/burn.ts'
+import { type Challenging, challenge } from './layers/challenge.ts'
+import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { emergencySignals, type OutcomeCount } from './layers/emergency-signals.ts'
 import { ownPaths } from './layers/own-paths.ts'
@@ -26,6 +28,7 @@ export interface Edge extends PolicyEdge {
   readonly burn: BurnSignal
   readonly emergencySignals: OutcomeCount
   readonly shadowing: Shadowing
+  readonly answering: Answering
 }
 
 /** What the layers that obey the policy need from outside. */
@@ -33,6 +36,7 @@ export interface PolicyEdge {
   readonly blocks: EnforcedBlocks
   readonly limits: RateLimiting
   readonly violations: ViolationSink
+  readonly challenging: Challenging
 }
 
 /** The layers that obey the policy. A candidate in shadow has the same, for itself. */
@@ -40,6 +44,7 @@ export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
   blockList(d.blocks), // the cheapest refusal first
   rateLimit(d.limits, d.violations), // what is too much costs the app nothing
   shed(), // in an emergency, what matters least makes room
+  challenge(d.challenging), // in an emergency, and for who is suspicious: a browser gets a page that lets it in
 ]
 
 /** A request travels down this list, its reply back up. */
@@ -53,6 +58,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   wellFormed(), // what another parser might read otherwise goes no further
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
+  challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
 ]
 
 /** The layers, with one round trip to the app at the bottom. */

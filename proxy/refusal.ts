@@ -39,6 +39,27 @@ const kinds = {
     logLevel: 'info',
     fault: 'client',
   },
+  'answer-malformed': {
+    status: 400,
+    title: 'Bad Request',
+    detail: 'This is no answer to a challenge.',
+    logLevel: 'info',
+    fault: 'client',
+  },
+  'answer-refused': {
+    status: 403,
+    title: 'Forbidden',
+    detail: 'The answer to the challenge was not accepted.',
+    logLevel: 'info',
+    fault: 'client',
+  },
+  'no-such-method': {
+    status: 405,
+    title: 'Method Not Allowed',
+    detail: 'Allow names the methods that there are here.',
+    logLevel: 'info',
+    fault: 'client',
+  },
   'request-timeout': {
     status: 408,
     title: 'Request Timeout',
@@ -47,6 +68,13 @@ const kinds = {
     fault: 'client',
     closes: true,
   },
+  'answer-too-large': {
+    status: 413,
+    title: 'Content Too Large',
+    detail: 'An answer to a challenge has 16 KiB at most.',
+    logLevel: 'info',
+    fault: 'client',
+  },
   'uri-too-long': {
     status: 414,
     title: 'URI Too Long',
@@ -54,6 +82,13 @@ const kinds = {
     logLevel: 'info',
     fault: 'client',
     closes: true,
+  },
+  'answer-type': {
+    status: 415,
+    title: 'Unsupported Media Type',
+    detail: 'Send the answer to a challenge as Content-Type: application/json.',
+    logLevel: 'info',
+    fault: 'client',
   },
   'expectation-failed': {
     status: 417,
@@ -77,6 +112,21 @@ const kinds = {
     logLevel: 'info',
     fault: 'policy',
     retryAfterSeconds: 30,
+  },
+  challenged: {
+    status: 429, // 403 with a page, for browsers
+    title: 'Too Many Requests',
+    detail:
+      'Solve the challenge, send the answer with POST to /__sidegate/challenge, and come again with the clearance that it gives.',
+    logLevel: 'info',
+    fault: 'policy',
+  },
+  'answers-limited': {
+    status: 429,
+    title: 'Too Many Requests',
+    detail: 'Too many puzzles and answers; Retry-After says when to come again.',
+    logLevel: 'info',
+    fault: 'client',
   },
   'header-too-large': {
     status: 431,
@@ -123,6 +173,14 @@ const kinds = {
     fault: 'app',
     retryAfterSeconds: 1,
   },
+  'answer-unchecked': {
+    status: 503,
+    title: 'Service Unavailable',
+    detail: 'The answer cannot be checked at the moment.',
+    logLevel: 'warn',
+    fault: 'own',
+    retryAfterSeconds: 5,
+  },
   'upstream-timeout': {
     status: 504,
     title: 'Gateway Timeout',
@@ -140,6 +198,8 @@ export interface Refusal {
   readonly text: RefusalText
   /** Fields of the reply that are this refusal's own: names and values in turn. */
   readonly headers?: readonly string[]
+  /** Its own reply, where the problem document of its kind does not say enough. */
+  reply?(correlationId: string): Reply
   /** For the log only. */
   readonly reason?: string
   /** For the log only. */

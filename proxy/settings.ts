@@ -11,6 +11,7 @@ import {
   port,
 } from '#shared/environment.ts'
 import { redisCrossChecks, redisFields } from '#shared/redis/settings.ts'
+import { SECRET } from './state/challenge/keys.ts'
 import { upstreamAddress } from './upstream/address.ts'
 
 const HOUR_MS = 3_600_000
@@ -40,7 +41,16 @@ export const proxyFields = z.object({
   ),
   ADMIN_READ_TOKEN: token().describe('Bearer token that may look, and change nothing.'),
   KEYRING_DIR: optionalText('the path of a folder', /^[^\0]{1,1000}$/).describe(
-    'A mounted folder of keys, read again when they change. `admin-tokens.yaml` in it has tokens for the admin port by name, with roles, as digests.',
+    'A mounted folder of keys, read again when they change. `admin-tokens.yaml` in it has tokens for the admin port by name, with roles, as digests; `challenge-keys.yaml` and `machine-tokens.yaml` are for challenges ([challenge](challenge.md)).',
+  ),
+  CHALLENGE_KEY: optionalText('32 to 512 characters without spaces', SECRET).describe(
+    'Signs challenges and clearances where `KEYRING_DIR` has no `challenge-keys.yaml`; the same for all instances.',
+  ),
+  TURNSTILE_SECRET: optionalText('the secret key of a Turnstile widget', /^\S{1,512}$/).describe(
+    'For `challenge.provider: turnstile` in the policy.',
+  ),
+  HCAPTCHA_SECRET: optionalText('the secret key of an hCaptcha account', /^\S{1,512}$/).describe(
+    'For `challenge.provider: hcaptcha` in the policy.',
   ),
   WORKERS: z
     .string()

@@ -11,6 +11,8 @@ import type { Drainable } from './admin/drain-routes.ts'
 import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
+import { newSecret } from './state/challenge/keys.ts'
+import { openChallengeSecrets } from './state/challenge/open.ts'
 import type { PassedOrder } from './state/emergency/emergency-order.ts'
 import { openEmergency } from './state/emergency/open.ts'
 import { openPolicy } from './state/policy/open.ts'
@@ -42,7 +44,10 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const log = createLogger(settings, instance)
   const redis = await openRedis(settings, instance, log)
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
-  const workers = new Workers(settings, log)
+  const challengeSecrets = await openChallengeSecrets(settings, log)
+  challengeSecrets.close() // opened to say what is wrong with them, or missing, once
+  // Workers are one instance to their clients: what one of them has signed is good with the others.
+  const workers = new Workers(settings, { CHALLENGE_KEY: settings.CHALLENGE_KEY ?? newSecret() }, log)
   const emergency =
     policy && (await openEmergency(redis, instance, { ...policy, fleet: ALONE, passOn: workers.passOn }, log))
   emergency?.start(undefined)
@@ -70,6 +75,7 @@ interface DatedReport extends WorkerReport {
 
 class Workers implements HealthAnswers, Drainable {
   readonly #settings: ProxySettings
+  readonly #environment: Readonly<Record<string, string>>
   readonly #log: Logger
   readonly #reports = new Map<number, DatedReport>()
   readonly #startedAtMs = new Map<number, number>()
@@ -80,8 +86,10 @@ class Workers implements HealthAnswers, Drainable {
   #worstExit = 0
   restarts = 0
 
-  constructor(settings: ProxySettings, log: Logger) {
+  /** @param environment of the workers, beside our own */
+  constructor(settings: ProxySettings, environment: Readonly<Record<string, string>>, log: Logger) {
     this.#settings = settings
+    this.#environment = environment
     this.#log = log
   }
 
@@ -184,7 +192,7 @@ class Workers implements HealthAnswers, Drainable {
   }
 
   #fork(): void {
-    this.#startedAtMs.set(cluster.fork().id, performance.now())
+    this.#startedAtMs.set(cluster.fork(this.#environment).id, performance.now())
   }
 
   #onExit(worker: Worker, code: number, signal: string | null): void {

@@ -1,21 +1,10 @@
 import type { Server } from 'node:http'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocketServer } from 'ws'
 import { type ProxyProcess, startProxyProcess } from '../../proxy/testing/proxy-process.ts'
 import { startUpstream, type TestUpstream } from '../../proxy/testing/start-upstream.ts'
-import { findOnPath } from '../local/system-tools.ts'
-
-/** The flags that keep a browser in a container from its sandbox's needs, and from calling home. */
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+import { launchChromium } from './chromium.ts'
 
 let upstream: TestUpstream
 let proxy: ProxyProcess
@@ -49,9 +38,7 @@ beforeAll(async () => {
     },
   )
   proxy = await startProxyProcess(upstream.url, { ACCESS_LOG: 'all' })
-  const executablePath = await findOnPath('chromium')
-  if (executablePath === undefined) throw new Error('no chromium on the PATH: the global setup should have seen to it')
-  browser = await chromium.launch({ executablePath, args: FLAGS })
+  browser = await launchChromium()
 })
 
 afterAll(async () => {

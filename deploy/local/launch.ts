@@ -3,6 +3,7 @@ import type { Logger } from '#shared/log.ts'
 import { redisFields } from '#shared/redis/settings.ts'
 import { proxyNode } from '../../proxy/node-options.ts'
 import { provideAdminToken } from './admin-token.ts'
+import { provideChallengeKey } from './challenge-key.ts'
 import { type LaunchSettings, LOOPBACK, REPOSITORY_DIR, urlOf } from './launch-settings.ts'
 import { type PostgresCluster, startPostgresCluster } from './postgres-cluster.ts'
 import { waitUntilReady } from './readiness.ts'
@@ -77,6 +78,7 @@ export const launch = async (
   log.info(seeded.trim())
 
   const { tokenFile, keyringDir } = await provideAdminToken(settings.SIDEGATE_DATA_DIR)
+  await provideChallengeKey(keyringDir)
   start('proxy', [...proxyNode.flags, 'proxy/main.ts'], {
     ACCESS_LOG: 'all',
     KEYRING_DIR: keyringDir,

@@ -6,11 +6,14 @@ import type { Reply } from '../reply.ts'
 /** Paths on the traffic port that Sidegate answers itself, whatever the app has there. */
 const OWN_PREFIX = '/__sidegate/'
 
+/** Where challenges are answered: further down, so that who is blocked or sends too much is refused there, too. */
+export const CHALLENGE_PATH = `${OWN_PREFIX}challenge`
+
 export const ownPaths = (health: HealthAnswers): Layer => ({
   name: 'own-paths',
   admit(exchange) {
     if (exchange.path === '*') return noContent()
-    if (!exchange.path.startsWith(OWN_PREFIX)) return PASS
+    if (!exchange.path.startsWith(OWN_PREFIX) || exchange.path === CHALLENGE_PATH) return PASS
     if (exchange.path === `${OWN_PREFIX}health/ready`) {
       const answer = health.answer('/health/ready')
       // The status alone: why we are not ready is for the admin port.

@@ -295,7 +295,7 @@ describe('in an emergency', () => {
   const emergency: { state: EmergencyState } = { state: 'calm' }
   const start4 = async (requests: number, limitFactor: number) => {
     emergency.state = 'calm'
-    const document = limited({ requests }, { emergency: { limitFactor } })
+    const document = limited({ requests }, { emergency: { limitFactor, challengeShare: 0 } })
     return start(new TestPolicies(document), { size: 1 }, {}, emergency)
   }
 

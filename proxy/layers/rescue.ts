@@ -4,5 +4,5 @@ import { problemReply } from '../problem-reply.ts'
 /** Makes a problem reply of every refusal, whichever layer or the upstream it came from. */
 export const rescue = (): Layer => ({
   name: 'rescue',
-  recover: ({ correlation }, refused) => problemReply(refused, correlation.requestId),
+  recover: ({ correlation: { requestId } }, refused) => refused.reply?.(requestId) ?? problemReply(refused, requestId),
 })

@@ -24,7 +24,7 @@ const start = async (shed: string) => {
   const emergencySignals = {
     count: ({ refusal }: { refusal: { kind: string } | undefined }) => counted.push(refusal?.kind),
   }
-  const policies = new TestPolicies({ routes, emergency: { shed } })
+  const policies = new TestPolicies({ routes, emergency: { shed, challengeShare: 0 } })
   const proxy = await startProxy(app.url, {}, policies, { emergency, emergencySignals })
   opened.push(proxy)
   const statuses = async (state: EmergencyState) => {

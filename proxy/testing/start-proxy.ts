@@ -71,6 +71,7 @@ export const startProxy = async (
       proxy.server.close()
       proxy.health.stop()
       await proxy.limits.close()
+      proxy.challenges.close()
       await proxy.upstream.close()
     },
   }

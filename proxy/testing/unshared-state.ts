@@ -4,6 +4,7 @@ import type { SharedState } from '../build.ts'
 import type { Situation } from '../exchange.ts'
 import { BurnSignal } from '../slo/burn-signal.ts'
 import { BlockStore } from '../state/blocks/block-store.ts'
+import { ownSecrets } from '../state/challenge/open.ts'
 import { compilePolicy } from '../state/policy/compile.ts'
 import { defaultPolicy } from '../state/policy/read.ts'
 import { NO_VIOLATIONS } from '../state/violations/violation.ts'
@@ -23,4 +24,5 @@ export const unsharedState = (): SharedState => ({
   blocks: new BlockStore(undefined, pino({ level: 'silent' })),
   violations: NO_VIOLATIONS,
   fleet: { size: 1 },
+  challengeSecrets: ownSecrets(),
 })

@@ -15,7 +15,9 @@ export interface Violation {
 /** What is told of violations. */
 export interface ViolationSink {
   record(facts: Facts, kind: Violation['kind'], what: string): void
+  /** Whether a client is on the way to a block, or has been blocked not long ago, as far as this instance has refused it. */
+  isSuspicious(facts: Facts): boolean
 }
 
 /** For a candidate in shadow: what it would refuse is nobody's violation. */
-export const NO_VIOLATIONS: ViolationSink = { record: () => undefined }
+export const NO_VIOLATIONS: ViolationSink = { record: () => undefined, isSuspicious: () => false }

@@ -21,6 +21,9 @@ export interface LadderBlocks {
 
 /** Two windows of each; above it the oldest make room. */
 const COUNTS_LIMIT = 200_000
+/** Of the violations that lead to a block, so many make a client suspicious. */
+const SUSPICIOUS_SHARE = 0.5
+const SUSPECTS_LIMIT = 100_000
 export const LADDER_AUTHOR = 'sidegate'
 
 /**
@@ -33,6 +36,8 @@ export class Violations implements ViolationSink {
   readonly #blocks: LadderBlocks
   readonly #counts: SharedCounts
   readonly #evidence: Evidence
+  /** Who is suspicious, until when. */
+  readonly #suspects = new Map<string, number>()
   readonly #log: Logger
   readonly #clock: Clock
   readonly #random: () => number
@@ -66,6 +71,19 @@ export class Violations implements ViolationSink {
     })
     const count = this.#add(client, policy, 1)
     if (count >= threshold(facts)) this.#block(client, facts, count)
+    else if (count >= threshold(facts) * SUSPICIOUS_SHARE) {
+      this.#suspect(client, this.#clock.wallMs() + policy.policy.blocking.windowSeconds * 1_000)
+    }
+  }
+
+  isSuspicious({ clientIp, policy }: Facts): boolean {
+    if (this.#suspects.size === 0 || clientIp === undefined) return false
+    const client = clientRange(clientIp, policy)
+    const untilMs = this.#suspects.get(client)
+    if (untilMs === undefined) return false
+    if (untilMs > this.#clock.wallMs()) return true
+    this.#suspects.delete(client)
+    return false
   }
 
   /** In the window, in the fleet, as far as is known here; what leads to a block. */
@@ -98,6 +116,14 @@ export class Violations implements ViolationSink {
     return current + before * (1 - (nowMs - window * windowMs) / windowMs)
   }
 
+  #suspect(client: string, untilMs: number): void {
+    this.#suspects.delete(client) // so that it is the youngest
+    this.#suspects.set(client, untilMs)
+    if (this.#suspects.size <= SUSPECTS_LIMIT) return
+    const [oldest = ''] = this.#suspects.keys()
+    this.#suspects.delete(oldest)
+  }
+
   #block(client: string, facts: Facts, count: number): void {
     const { blocking } = facts.policy.policy
     const nowMs = this.#clock.wallMs()
@@ -105,6 +131,7 @@ export class Violations implements ViolationSink {
     const reason = `${Math.floor(count)} violations in ${blocking.windowSeconds} s`
     void this.#blocks.block([{ range: client, source: 'auto', author: LADDER_AUTHOR, reason, ...next }])
     this.#evidence.keep(client, next.forgetAtMs - nowMs)
+    this.#suspect(client, next.forgetAtMs)
     this.blocked++
     this.#log.warn(
       { block: client, until: new Date(next.untilMs).toISOString(), inARow: next.count, violations: Math.floor(count) },
