@@ -17,6 +17,7 @@ import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { BlockStore } from './state/blocks/block-store.ts'
 import { openPolicy } from './state/policy/open.ts'
 import { obeyPrimary } from './worker.ts'
 import { runWorkers } from './workers.ts'
@@ -30,6 +31,8 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const fleet = new Fleet(redis, 'proxy', instance.id)
   const policy = await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const { policies, shadow, burn, watch } = policy
+  const blocks = new BlockStore(redis, log)
+  await blocks.open()
   const shared = { redis, policies, shadow, burn, emergency: { state: 'calm' as const }, fleet }
   const { health, traffic, upstream, server } = buildProxy(settings, instance, log, shared)
   const registry = proxyMetrics(instance, {
@@ -56,6 +59,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
   shutdown.opened('policy', () => policy.close())
+  shutdown.opened('blocks', () => blocks.close())
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
     obeyPrimary(shutdown, health, registry, instance, status)
@@ -69,6 +73,9 @@ const run = async (settings: ProxySettings): Promise<void> => {
       metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
       status,
       policy,
+      blocks,
+      violations: undefined,
+      emergency: shared.emergency,
     })
     shutdown.opened('admin listener', () => admin?.close())
   }

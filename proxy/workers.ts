@@ -11,6 +11,7 @@ import type { Drainable } from './admin/drain-routes.ts'
 import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
+import { BlockStore } from './state/blocks/block-store.ts'
 import { openPolicy } from './state/policy/open.ts'
 import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
@@ -37,6 +38,8 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const log = createLogger(settings, instance)
   const redis = await openRedis(settings, instance, log)
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
+  const blocks = redis === undefined ? undefined : new BlockStore(redis, log)
+  await blocks?.open()
   const workers = new Workers(settings, log)
   const registry = new AggregatorRegistry()
   const startedAt = new Date().toISOString()
@@ -47,6 +50,9 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     drainable: workers,
     metrics: async () => ({ contentType: registry.contentType, text: await registry.clusterMetrics() }),
     policy,
+    blocks,
+    violations: undefined,
+    emergency: undefined,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   tidyAfterStart()

@@ -5,6 +5,7 @@ import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import { PROBLEM_JSON } from '#shared/problem.ts'
 import { version } from '#shared/version.ts'
+import { BlockStore } from '../state/blocks/block-store.ts'
 import { openPolicy } from '../state/policy/open.ts'
 import { operations, problemReply } from './replies.ts'
 import { adminServer } from './server.ts'
@@ -46,6 +47,7 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
   const admin = adminServer(
     {
       ...{ instance, log, policy, tokens: { current: [] }, health: new Health(instance, []) },
+      ...{ blocks: new BlockStore(undefined, log), violations: undefined, emergency: undefined },
       drainable: {
         begin: () => undefined,
         phase: 'serving',
@@ -93,6 +95,7 @@ const describe = (operationId: string, { url, schema, config }: RouteOptions): J
         ...guarded,
         ...body,
         ...(url.startsWith('/api/policy') && POLICY_PROBLEMS),
+        ...(/^\/api\/(?:blocks|explain)/.test(url) && BLOCKS_PROBLEMS),
         ...problems,
       }).map(([status, description]) => [
         status,
@@ -112,6 +115,8 @@ const POLICY_PROBLEMS = {
   503: 'Redis cannot be asked; or there are several workers, and no Redis for them to agree by.',
 }
 
+const BLOCKS_PROBLEMS = { 503: 'There are several workers, and no Redis for them to share blocks by.' }
+
 const BODY_PROBLEMS = {
   400: 'The body cannot be read.',
   413: 'The body is larger than half a mebibyte.',
@@ -126,7 +131,8 @@ const IF_MATCH = {
   schema: { type: 'string', examples: ['"3"'] },
 }
 
-const bodyOf = (takes: 'policy' | z.ZodType): JsonObject => {
+const bodyOf = (takes: 'policy' | 'lines' | z.ZodType): JsonObject => {
+  if (takes === 'lines') return { 'text/plain': { schema: { type: 'string' } } }
   if (takes !== 'policy') return { 'application/json': { schema: jsonSchema(takes) } }
   const schema = { $ref: './policy.schema.json' }
   return { 'application/json': { schema }, 'application/yaml': { schema } }

@@ -11,8 +11,14 @@ import { isRequestId, mintRequestId } from '#shared/correlation.ts'
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
+import type { BlockStore } from '../state/blocks/block-store.ts'
+import type { EmergencyReading } from '../state/emergency/emergency-state.ts'
 import type { PolicyState } from '../state/policy/open.ts'
+import { blockLinesRoutes } from './block-lines-routes.ts'
+import { blockRoutes } from './block-routes.ts'
 import { type Drainable, drainRoutes } from './drain-routes.ts'
+import type { ViolationsByClient } from './explain.ts'
+import { explainRoute } from './explain-route.ts'
 import { type AdminTokens, guard } from './guard.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { refuse } from './refuse.ts'
@@ -27,6 +33,7 @@ import { shadowRoutes } from './shadow-routes.ts'
  *     …   /drain                               drain-routes.ts
  *     GET /api/status                          who runs here, since when, with what
  *     …   /api/policy                          policy-routes.ts
+ *     …   /api/blocks /api/explain             block-routes.ts
  *
  * All but the first two want a token (guard.ts). What each takes and answers: replies.ts.
  */
@@ -41,6 +48,12 @@ export interface AdminParts {
   status(): Readonly<Record<string, unknown>>
   /** Undefined where several workers without a Redis have nothing to agree by. */
   readonly policy: PolicyState | undefined
+  /** Undefined likewise. */
+  readonly blocks: BlockStore | undefined
+  /** Undefined where nobody counts them. */
+  readonly violations: ViolationsByClient | undefined
+  /** Undefined where it is not known. */
+  readonly emergency: EmergencyReading | undefined
 }
 
 const noCompiler = (): never => {
@@ -109,6 +122,22 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         refuse(reply, 503, 'Service Unavailable', NOTHING_TO_AGREE_BY),
       )
     }
+    if (parts.policy !== undefined && parts.blocks !== undefined) {
+      const { blocks, violations, emergency } = parts
+      const { policies } = parts.policy
+      blockRoutes(guarded, { blocks, policies }, parts.log)
+      explainRoute(guarded, { blocks, policies, violations, emergency })
+      guarded.register((scope, _scopeOptions, scopeDone) => {
+        blockLinesRoutes(scope, { blocks, policies }, parts.log)
+        scopeDone()
+      })
+    } else {
+      for (const path of ['/api/blocks', '/api/blocks/*', '/api/explain']) {
+        guarded.all(path, { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
+          refuse(reply, 503, 'Service Unavailable', NOTHING_TO_SHARE_BLOCKS_BY),
+        )
+      }
+    }
     done()
   })
 
@@ -140,3 +169,6 @@ const HEALTH_PATHS = [
 
 const NOTHING_TO_AGREE_BY =
   'With WORKERS above 1 the processes agree on a policy by Redis: set REDIS_URL, or change POLICY_FILE and start again.'
+
+const NOTHING_TO_SHARE_BLOCKS_BY =
+  'With WORKERS above 1 the processes share blocks by Redis: set REDIS_URL, and start again.'
