@@ -170,7 +170,8 @@ describe('the list of blocks', () => {
       cursor = page.next
     }
     expect(pages).toBeGreaterThanOrEqual(3)
-    expect(seen.toSorted()).toEqual([...ranges, '192.0.2.0/29', '2001:db8::/48'].toSorted())
+    expect(new Set(seen)).toEqual(new Set([...ranges, '192.0.2.0/29', '2001:db8::/48']))
+    expect(seen).toHaveLength(9)
     expect(rangesOf(await list(proxy, '?address=192.0.2.3'))).toEqual(['192.0.2.0/29', '192.0.2.3'])
     expect(rangesOf(await list(proxy, '?address=2001:db8::7'))).toEqual(['2001:db8::/48'])
     expect(rangesOf(await list(proxy, '?source=auto'))).toEqual([])
