@@ -98,6 +98,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
       status,
       policy,
       emergency,
+      blocking,
     })
     shutdown.opened('admin listener', () => admin?.close())
   }

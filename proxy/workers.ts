@@ -11,6 +11,7 @@ import type { Drainable } from './admin/drain-routes.ts'
 import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import type { ProxySettings } from './settings.ts'
+import { openBlocking } from './state/blocks/open.ts'
 import { newSecret } from './state/challenge/keys.ts'
 import { openChallengeSecrets } from './state/challenge/open.ts'
 import type { PassedOrder } from './state/emergency/emergency-order.ts'
@@ -44,6 +45,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const log = createLogger(settings, instance)
   const redis = await openRedis(settings, instance, log)
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
+  const blocking = redis === undefined ? undefined : await openBlocking(redis, instance, log)
   const challengeSecrets = await openChallengeSecrets(settings, log)
   challengeSecrets.close() // opened to say what is wrong with them, or missing, once
   // Workers are one instance to their clients: what one of them has signed is good with the others.
@@ -61,6 +63,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     metrics: async () => ({ contentType: registry.contentType, text: await registry.clusterMetrics() }),
     policy,
     emergency: emergency?.emergency,
+    blocking,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   tidyAfterStart()

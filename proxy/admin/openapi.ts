@@ -6,6 +6,7 @@ import { createLogger } from '#shared/log.ts'
 import { PROBLEM_JSON } from '#shared/problem.ts'
 import { version } from '#shared/version.ts'
 import { openEmergency } from '../state/emergency/open.ts'
+import { openBlocking } from '../state/blocks/open.ts'
 import { openPolicy } from '../state/policy/open.ts'
 import { operations, problemReply } from './replies.ts'
 import { adminServer } from './server.ts'
@@ -46,10 +47,11 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
   const { policies } = policy
   const emergencyParts = await openEmergency(undefined, instance, { policies, fleet: { size: 1 } }, log)
   const { emergency } = emergencyParts
+  const blocking = await openBlocking(undefined, instance, log)
   const routes: RouteOptions[] = []
   const admin = adminServer(
     {
-      ...{ instance, log, policy, emergency, tokens: { current: [] }, health: new Health(instance, []) },
+      ...{ instance, log, policy, emergency, blocking, tokens: { current: [] }, health: new Health(instance, []) },
       drainable: {
         begin: () => undefined,
         phase: 'serving',
@@ -64,6 +66,7 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
   await admin.ready()
   await admin.close()
   await emergencyParts.close()
+  await blocking.close()
   await policy.close()
   return routes.filter(({ method }) => method !== 'HEAD')
 }
@@ -99,6 +102,7 @@ const describe = (operationId: string, { url, schema, config }: RouteOptions): J
         ...body,
         ...(url.startsWith('/api/policy') && POLICY_PROBLEMS),
         ...(url === '/api/emergency' && EMERGENCY_PROBLEMS),
+        ...(/^\/api\/(?:blocks|explain)/.test(url) && BLOCKS_PROBLEMS),
         ...problems,
       }).map(([status, description]) => [
         status,
@@ -119,6 +123,7 @@ const POLICY_PROBLEMS = {
 }
 
 const EMERGENCY_PROBLEMS = { 503: 'There are several workers, and no Redis for them to agree by.' }
+const BLOCKS_PROBLEMS = { 503: 'There are several workers, and no Redis for them to share blocks by.' }
 
 const BODY_PROBLEMS = {
   400: 'The body cannot be read.',
@@ -134,7 +139,8 @@ const IF_MATCH = {
   schema: { type: 'string', examples: ['"3"'] },
 }
 
-const bodyOf = (takes: 'policy' | z.ZodType): JsonObject => {
+const bodyOf = (takes: 'policy' | 'lines' | z.ZodType): JsonObject => {
+  if (takes === 'lines') return { 'text/plain': { schema: { type: 'string' } } }
   if (takes !== 'policy') return { 'application/json': { schema: jsonSchema(takes) } }
   const schema = { $ref: './policy.schema.json' }
   return { 'application/json': { schema }, 'application/yaml': { schema } }

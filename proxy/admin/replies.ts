@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { emergencyBody } from './emergency-routes.ts'
+import { blockBody } from './block-routes.ts'
 import { rollBackBody } from './policy-routes.ts'
 
 /**
@@ -122,6 +123,27 @@ const status = z.union([
   }),
 ])
 
+const block = z.strictObject({
+  range: text(),
+  source: z.enum(['auto', 'manual']),
+  author: text(),
+  reason: text(),
+  since: time(),
+  until: time().nullable().describe('null: without an end.'),
+  count: z.int().min(1).describe('How many times in a row.'),
+})
+const isFleetTold = z.boolean().describe('false: it holds here; the fleet is told when Redis is back.')
+const violations = z.array(
+  z.strictObject({
+    at: time(),
+    kind: text(),
+    what: text().describe('Which limits refused, or what was wrong with an answer.'),
+    method: text(),
+    route: text().optional(),
+    path: text(),
+  }),
+)
+
 const health = z.looseObject({ status: z.enum(['ok', 'degraded', 'unavailable']) })
 const drain = z.strictObject({ phase: text(), inFlight })
 const applied = z.strictObject({ version: number(), differences, probation: probation.optional() })
@@ -143,10 +165,16 @@ interface OkReply {
 /** One operation: its summary, its good replies, and the statuses of its problems with their reasons. */
 interface Operation {
   readonly summary: string
-  readonly takes?: 'policy' | z.ZodType
+  readonly takes?: 'policy' | 'lines' | z.ZodType
   readonly needsIfMatch?: true
   readonly replies: Readonly<Record<number, OkReply>>
   readonly problems?: Readonly<Record<number, string>>
+}
+
+const blocked = z.strictObject({ block, isFleetTold, warning: text().optional() })
+const unblocked = {
+  replies: { 200: { description: 'It was blocked.', schema: z.strictObject({ unblocked: block, isFleetTold }) } },
+  problems: { 400: 'The range is none.', 404: 'There is no block of exactly this range.' },
 }
 
 const INVALID = 'The policy has problems: all of them, by path.'
@@ -269,6 +297,82 @@ export const operations: Readonly<Record<string, Operation>> = {
   getShadow: {
     summary: 'What the candidate would have done otherwise, in the whole fleet',
     replies: { 200: { description: 'null: there is none.', schema: z.strictObject({ shadow: shadow.nullable() }) } },
+  },
+  listBlocks: {
+    summary: 'Blocked addresses, in pages',
+    replies: {
+      200: {
+        description: 'A page may have fewer than asked for, and yet not be the last.',
+        schema: z.strictObject({
+          blocks: z.array(block),
+          next: number().nullable().describe('The cursor of the next page; null behind the last.'),
+          size: number().describe('Of all, those included that have passed and are remembered.'),
+        }),
+      },
+    },
+    problems: { 400: 'A query that is not known.' },
+  },
+  block: {
+    summary: 'Blocks an address or a range',
+    takes: blockBody,
+    replies: {
+      200: { description: 'In the place of a block that held.', schema: blocked },
+      201: { description: 'It holds here; in the fleet within a second.', schema: blocked },
+    },
+    problems: { 422: 'It would have no effect, or is so wide that it must be confirmed.' },
+  },
+  unblock: { ...unblocked, summary: 'Ends the block of exactly this range' },
+  unblockRange: { ...unblocked, summary: 'The same, for who cannot write %2F' },
+  exportBlocks: {
+    summary: 'All blocks that hold, as plain lines',
+    replies: { 200: { description: 'RANGE END REASON, one a line.', type: 'text/plain' } },
+    problems: { 400: 'A query that is not known.' },
+  },
+  importBlocks: {
+    summary: 'Blocks all of a list, or nothing of it',
+    takes: 'lines',
+    replies: {
+      200: {
+        description: 'They hold here; in the fleet within a second.',
+        schema: z.strictObject({
+          blocked: number(),
+          passed: number().describe('Ranges whose end had come: they are passed over.'),
+          isFleetTold,
+        }),
+      },
+    },
+    problems: {
+      413: 'The list is larger than 8 MiB.',
+      422: 'The list has problems: the first hundred, by line.',
+    },
+  },
+  explain: {
+    summary: 'Why an address is blocked, or is not',
+    replies: {
+      200: {
+        description: 'As this instance has it.',
+        schema: z.strictObject({
+          address: text(),
+          client: text().describe('What counts as one client with it.'),
+          verdict: z.enum(['blocked', 'allowed', 'free']),
+          because: text().describe('For people.'),
+          policyVersion: number(),
+          emergency: z.enum(['calm', 'emergency', 'recovering']).nullable().describe('null: not known here.'),
+          allowedBy: z
+            .strictObject({ range: text(), by: z.enum(['blocking.allow', 'trustedProxies.ranges']) })
+            .nullable()
+            .describe('Why no block has an effect on it.'),
+          blocks: z
+            .array(z.strictObject({ ...block.shape, isHolding: z.boolean(), violations }))
+            .describe('All that cover it, those included that have passed, with what led there.'),
+          violations: z
+            .strictObject({ count: number(), threshold: number(), windowSeconds: number(), recent: violations })
+            .nullable()
+            .describe('null: not counted here.'),
+        }),
+      },
+    },
+    problems: { 400: 'The address is none.' },
   },
   endShadow: {
     summary: 'Ends the candidate in shadow',

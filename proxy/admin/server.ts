@@ -11,10 +11,14 @@ import { isRequestId, mintRequestId } from '#shared/correlation.ts'
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
+import type { BlockingState } from '../state/blocks/open.ts'
 import type { FleetEmergency } from '../state/emergency/emergency.ts'
 import type { PolicyState } from '../state/policy/open.ts'
+import { blockLinesRoutes } from './block-lines-routes.ts'
+import { blockRoutes } from './block-routes.ts'
 import { type Drainable, drainRoutes } from './drain-routes.ts'
 import { emergencyRoutes } from './emergency-routes.ts'
+import { explainRoute } from './explain-route.ts'
 import { type AdminTokens, guard } from './guard.ts'
 import { policyRoutes } from './policy-routes.ts'
 import { refuse } from './refuse.ts'
@@ -30,6 +34,7 @@ import { shadowRoutes } from './shadow-routes.ts'
  *     GET /api/status                          who runs here, since when, with what
  *     …   /api/policy                          policy-routes.ts
  *     …   /api/emergency                       emergency-routes.ts
+ *     …   /api/blocks /api/explain             block-routes.ts
  *
  * All but the first two want a token (guard.ts). What each takes and answers: replies.ts.
  */
@@ -46,6 +51,8 @@ export interface AdminParts {
   readonly policy: PolicyState | undefined
   /** The same. */
   readonly emergency: FleetEmergency | undefined
+  /** The same. */
+  readonly blocking: BlockingState | undefined
 }
 
 const noCompiler = (): never => {
@@ -120,6 +127,22 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         refuse(reply, 503, 'Service Unavailable', EACH_FOR_ITSELF),
       )
     }
+    if (parts.policy !== undefined && parts.blocking !== undefined) {
+      const { blocks, violations } = parts.blocking
+      const { policies } = parts.policy
+      blockRoutes(guarded, { blocks, policies }, parts.log)
+      explainRoute(guarded, { blocks, policies, violations, emergency: parts.emergency })
+      guarded.register((scope, _scopeOptions, scopeDone) => {
+        blockLinesRoutes(scope, { blocks, policies }, parts.log)
+        scopeDone()
+      })
+    } else {
+      for (const path of ['/api/blocks', '/api/blocks/*', '/api/explain']) {
+        guarded.all(path, { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
+          refuse(reply, 503, 'Service Unavailable', NOTHING_TO_SHARE_BLOCKS_BY),
+        )
+      }
+    }
     done()
   })
 
@@ -154,3 +177,5 @@ const NOTHING_TO_AGREE_BY =
 
 const EACH_FOR_ITSELF =
   'With WORKERS above 1 and no Redis, each process decides by its own signals: GET /api/status tells what each is in. Set REDIS_URL for one state of all.'
+const NOTHING_TO_SHARE_BLOCKS_BY =
+  'With WORKERS above 1 the processes share blocks by Redis: set REDIS_URL, and start again.'

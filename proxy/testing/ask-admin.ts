@@ -23,6 +23,7 @@ export interface AdminRequest {
 interface DescribedOperation {
   readonly operationId: string
   readonly security?: unknown
+  readonly parameters: readonly { readonly name: string; readonly in: string; readonly required: boolean }[]
   readonly responses: Readonly<Record<string, unknown>>
 }
 
@@ -30,11 +31,29 @@ const { paths } = JSON.parse(readFileSync('docs/openapi-admin.json', 'utf8')) as
   paths: Record<string, Record<string, DescribedOperation>>
 }
 
-/** Each route of the admin port that the OpenAPI document knows; a version in its path is 0. */
+/** What stands for the parameters of paths, and for those of queries that must be there. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  version: '0',
+  range: '192.0.2.7',
+  address: '192.0.2.0',
+  bits: '24',
+}
+
+/** Each route of the admin port that the OpenAPI document knows, with examples in the place of parameters. */
 export const describedRoutes = Object.entries(paths).flatMap(([template, methods]) => {
-  const path = template.replace('{version}', '0')
-  return Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation }))
+  const filled = template.replace(/\{(\w+)\}/g, (_, name: string) => EXAMPLES[name] ?? name)
+  return Object.entries(methods).map(([method, operation]) => {
+    const needed = operation.parameters.filter((one) => one.in === 'query' && one.required)
+    const query = needed.map(({ name }) => `${name}=${EXAMPLES[name]}`).join('&')
+    return { path: query === '' ? filled : `${filled}?${query}`, method: method.toUpperCase(), operation }
+  })
 })
+
+/** Of the document's paths, the one that is meant: one with nothing left open before one with parameters. */
+const templateOf = (path: string): string | undefined =>
+  path in paths
+    ? path
+    : Object.keys(paths).find((template) => new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(path))
 
 /** Asks the admin port; what it answers is held against its OpenAPI document. */
 export const askAdmin = async (
@@ -63,7 +82,7 @@ export const askAdmin = async (
 }
 
 const holdAgainstDocument = (method: string, path: string, { status, body }: AdminAnswer): void => {
-  const operation = paths[path.replace(/\/\d+$/, '/{version}')]?.[method.toLowerCase()]
+  const operation = paths[templateOf(path) ?? '']?.[method.toLowerCase()]
   if (operation === undefined) return
   if (!(status in operation.responses))
     throw new Error(`${method} ${path}: ${status} is not in docs/openapi-admin.json`)

@@ -1,6 +1,8 @@
 import type { DocumentProblem } from '#shared/document-problem.ts'
 import { formatCidr, parseCidr } from '../addresses/cidr.ts'
 import type { Block } from './block.ts'
+import { plainReason, reasonProblem } from './block-text.ts'
+import { isWide, wideRangeProblem } from './wide-range.ts'
 
 /**
  * Blocks as plain lines, one a line, as lists of addresses come:
@@ -20,54 +22,94 @@ export interface BlockLine {
   readonly reason: string
 }
 
+export interface BlockLinesReading {
+  /** Whether a line need not say when it ends. */
+  readonly isEndGiven: boolean
+  /** Wide ranges that are meant, as {@link formatCidr} has them. */
+  readonly confirmed: readonly string[]
+  /** Of lines that are not passed over. */
+  readonly linesLimit: number
+}
+
 export type BlockLines =
   | { readonly kind: 'read'; readonly lines: readonly BlockLine[] }
   | { readonly kind: 'bad'; readonly problems: readonly DocumentProblem[] }
 
 const PERMANENT = 'permanent'
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?Z$/
-/** What a text of ours may hold: no control characters, which a terminal would obey. */
-const REASON = /^[^\p{Cc}]*$/u
-export const REASON_LIMIT = 200
-const PROBLEMS_LIMIT = 100
+const LAST_MS = Date.UTC(9999, 11, 31)
+export const PROBLEMS_LIMIT = 100
+/** After so many lines others may have their turn. */
+const TURN_LINES = 200
 
-/** All that is wrong is told by its line; then nothing of it is to be taken. */
-export const readBlockLines = (text: string): BlockLines => {
+/**
+ * All that is wrong is told by its line; then nothing of it is to be taken. What is yielded in between means nothing but
+ * that others may have their turn.
+ */
+export function* readingBlockLines(text: string, reading: BlockLinesReading): Generator<undefined, BlockLines> {
   const lines: BlockLine[] = []
   const problems: DocumentProblem[] = []
-  for (const [index, raw] of text.split('\n').entries()) {
-    const line = raw.trim()
+  let start = 0
+  for (let number = 1; start <= text.length && problems.length < PROBLEMS_LIMIT; number++) {
+    const newline = text.indexOf('\n', start)
+    const end = newline === -1 ? text.length : newline
+    const line = text.slice(start, end).trim()
+    start = end + 1
+    if (number % TURN_LINES === 0) yield
     if (line === '' || line.startsWith('#')) continue
-    const found = readLine(line)
-    if (typeof found !== 'string') lines.push(found)
-    else if (problems.push({ path: `line ${index + 1}`, message: found }) >= PROBLEMS_LIMIT) break
+    const found = readLine(line, reading)
+    if (typeof found === 'string') problems.push({ path: `line ${number}`, message: found })
+    else if (lines.length < reading.linesLimit) lines.push(found)
+    else {
+      problems.push({ path: `line ${number}`, message: `there are more than ${reading.linesLimit} lines: split them` })
+      break
+    }
   }
   return problems.length === 0 ? { kind: 'read', lines } : { kind: 'bad', problems }
 }
 
+/** The same for whoever holds nobody up. */
+export const readBlockLines = (text: string, reading: BlockLinesReading): BlockLines => {
+  const turns = readingBlockLines(text, reading)
+  for (;;) {
+    const turn = turns.next()
+    if (turn.done === true) return turn.value
+  }
+}
+
 /** @returns what is wrong with it, as a text */
-const readLine = (line: string): BlockLine | string => {
-  const [word = '', ...words] = line.split(/[ \t]+/)
+const readLine = (line: string, { isEndGiven, confirmed }: BlockLinesReading): BlockLine | string => {
+  const [word = '', ...words] = line.split(/\s+/u)
   const cidr = parseCidr(word)
   if (cidr === undefined) {
     return `"${word.slice(0, 60)}" is no address and no range: expected one as in 192.0.2.7, 198.51.100.0/24 or 2001:db8::/32`
   }
+  const range = formatCidr(cidr)
+  if (isWide(cidr) && !confirmed.includes(range)) {
+    return wideRangeProblem(cidr, `where it is meant, say so with confirm=${range}`)
+  }
   const untilMs = endOf(words[0])
   if (Number.isNaN(untilMs)) return `"${words[0]}" is a time that there is not: expected one as in 2026-12-01T00:00:00Z`
+  if (untilMs === undefined && !isEndGiven) return NO_END
   const reason = words.slice(untilMs === undefined ? 0 : 1).join(' ')
-  if (reason.length > REASON_LIMIT) return `the reason is longer than ${REASON_LIMIT} characters: shorten it`
-  if (!REASON.test(reason)) return 'the reason has control characters in it: leave them out'
-  return { range: formatCidr(cidr), untilMs, reason }
+  return reasonProblem(reason) ?? { range, untilMs, reason }
 }
+
+const NO_END =
+  'does not say when it ends: write a time or "permanent" behind the range, or give seconds or permanent for all'
 
 /** Undefined where the word is no time, NaN where it is one that the calendar does not have. */
 const endOf = (word: string | undefined): number | undefined => {
   if (word === PERMANENT) return Number.POSITIVE_INFINITY
-  return word !== undefined && TIME.test(word) ? Date.parse(word) : undefined
+  if (word === undefined || !TIME.test(word)) return undefined
+  const untilMs = Date.parse(word)
+  // The 30th of February would be the 2nd of March.
+  return new Date(untilMs || 0).toISOString().startsWith(word.slice(0, 16)) ? untilMs : Number.NaN
 }
 
 /** A block as such a line: read again, it is the same range, end and reason. */
 export const blockLine = ({ range, untilMs, reason }: Pick<Block, 'range' | 'untilMs' | 'reason'>): string => {
-  const until = untilMs === Number.POSITIVE_INFINITY ? PERMANENT : new Date(untilMs).toISOString()
-  return `${range} ${until}${reason === '' ? '' : ` ${reason}`}\n`
+  const until = untilMs > LAST_MS ? PERMANENT : new Date(untilMs).toISOString()
+  const plain = plainReason(reason)
+  return `${range} ${until}${plain === '' ? '' : ` ${plain}`}\n`
 }

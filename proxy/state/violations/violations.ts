@@ -10,6 +10,7 @@ import type { BlockOrder } from '../blocks/block-store.ts'
 import { nextBlock } from '../blocks/ladder.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
 import { Evidence } from './evidence.ts'
+import { violationsThreshold } from './threshold.ts'
 import type { Violation, ViolationSink } from './violation.ts'
 
 /** What the ladder needs of the blocks. */
@@ -24,7 +25,7 @@ const COUNTS_LIMIT = 200_000
 /** Of the violations that lead to a block, so many make a client suspicious. */
 const SUSPICIOUS_SHARE = 0.5
 const SUSPECTS_LIMIT = 100_000
-export const LADDER_AUTHOR = 'sidegate'
+const LADDER_AUTHOR = 'sidegate'
 
 /**
  * Counts the violations of each client in the fleet, and blocks who has too many: the ladder of blocks.
@@ -70,8 +71,9 @@ export class Violations implements ViolationSink {
       ...(facts.route !== undefined && { route: facts.route.name }),
     })
     const count = this.#add(client, policy, 1)
-    if (count >= threshold(facts)) this.#block(client, facts, count)
-    else if (count >= threshold(facts) * SUSPICIOUS_SHARE) {
+    const threshold = violationsThreshold(policy.policy, facts.emergency)
+    if (count >= threshold) this.#block(client, facts, count)
+    else if (count >= threshold * SUSPICIOUS_SHARE) {
       this.#suspect(client, this.#clock.wallMs() + policy.policy.blocking.windowSeconds * 1_000)
     }
   }
@@ -87,7 +89,7 @@ export class Violations implements ViolationSink {
   }
 
   /** In the window, in the fleet, as far as is known here; what leads to a block. */
-  count(client: string, policy: CompiledPolicy): number {
+  count(client: string, policy: Pick<CompiledPolicy, 'policy'>): number {
     return Math.floor(this.#add(client, policy, 0))
   }
 
@@ -105,7 +107,7 @@ export class Violations implements ViolationSink {
     return this.#counts.close()
   }
 
-  #add(client: string, { policy }: CompiledPolicy, amount: 0 | 1): number {
+  #add(client: string, { policy }: Pick<CompiledPolicy, 'policy'>, amount: 0 | 1): number {
     const windowMs = policy.blocking.windowSeconds * 1_000
     const nowMs = this.#clock.wallMs()
     const window = Math.floor(nowMs / windowMs)
@@ -138,11 +140,4 @@ export class Violations implements ViolationSink {
       'client blocked',
     )
   }
-}
-
-/** In an emergency it takes fewer. */
-const threshold = ({ policy, emergency }: Facts): number => {
-  const { blocking, emergency: rules } = policy.policy
-  const factor = emergency === 'calm' ? 1 : rules.violationsFactor
-  return Math.max(1, Math.round(blocking.violations * factor))
 }
