@@ -14,6 +14,12 @@ export interface Invocation {
   readonly isWithoutProbation: boolean
   readonly isEnd: boolean
   readonly isWaiting: boolean
+  readonly source: 'auto' | 'manual' | undefined
+  readonly seconds: number | undefined
+  readonly isPermanent: boolean
+  readonly reason: string | undefined
+  /** Ranges, with commas between them. */
+  readonly confirm: string | undefined
   readonly isJson: boolean
 }
 
@@ -29,6 +35,9 @@ export const readArguments = (args: readonly string[]): Invocation => {
     }
   }
   if (options.has('end') && operand !== undefined) throw usageError('"policy shadow" takes a FILE or --end, not both.')
+  if (options.has('seconds') && options.has('permanent')) {
+    throw usageError(`"${name}" takes --seconds N or --permanent, not both.`)
+  }
   return {
     name,
     operand,
@@ -38,6 +47,11 @@ export const readArguments = (args: readonly string[]): Invocation => {
     isWithoutProbation: options.has('no-probation'),
     isEnd: options.has('end'),
     isWaiting: options.has('wait'),
+    source: sourceOf(options.get('source')),
+    seconds: wholeNumber('--seconds', options.get('seconds'), 1),
+    isPermanent: options.has('permanent'),
+    reason: options.get('reason'),
+    confirm: options.get('confirm'),
     isJson: options.has('json'),
   }
 }
@@ -87,7 +101,8 @@ const optionMeant = (typed: string): string | undefined =>
   )
 
 const commandOf = (words: readonly string[]): CommandName => {
-  const named = commandNames.find((name) => name.split(' ').every((word, index) => words[index] === word))
+  // Of "blocks" and "blocks export" the longer one is meant.
+  const named = commandNames.findLast((name) => name.split(' ').every((word, index) => words[index] === word))
   if (named !== undefined) return named
   const [first = '', second] = words
   const siblings = commandNames.filter((name) => name.startsWith(`${first} `))
@@ -131,6 +146,11 @@ const wholeNumber = (what: string, given: string | undefined, least: number): nu
     throw usageError(`${what}: expected a whole number from ${least}, got "${given}".`)
   }
   return Number(given)
+}
+
+const sourceOf = (given: string | undefined): 'auto' | 'manual' | undefined => {
+  if (given === undefined || given === 'auto' || given === 'manual') return given
+  throw usageError(`--source: expected auto or manual, got "${given}".`)
 }
 
 const roleOf = (given: string | undefined): Role => {
