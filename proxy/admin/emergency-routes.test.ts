@@ -29,7 +29,10 @@ interface Worker {
   readonly emergency: { readonly why: string }
 }
 
-const SHEDDING = 'routes: {report: {match: {path: /report}, priority: low}}'
+const SHEDDING = `
+routes: {report: {match: {path: /report}, priority: low}}
+emergency: {challengeShare: 0}
+`
 
 /** Enters by five refused requests in a second, and knows no dwell. */
 const EAGER = `

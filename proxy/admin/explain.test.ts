@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { type IpAddress, parseAddress } from '../facts/ip-address.ts'
+import { clientRange } from '../state/addresses/client-range.ts'
 import type { Block } from '../state/blocks/block.ts'
 import { policySchema } from '../state/policy/schema.ts'
-import { clientRange } from '../state/addresses/client-range.ts'
 import { violationsThreshold } from '../state/violations/threshold.ts'
 import { verdictOn } from './explain.ts'
 
@@ -75,17 +75,19 @@ describe('the verdict on an address', () => {
 it('a client is an address of IPv4, or the prefix of the policy', () => {
   expect(clientRange(address('::ffff:192.0.2.7'), { policy: policyOf() })).toBe('192.0.2.7')
   expect(clientRange(address('2001:db8:1:2:3::7'), { policy: policyOf() })).toBe('2001:db8:1:2::/64')
-  expect(clientRange(address('2001:db8:1:2:3::7'), { policy: policyOf({ trustedProxies: { ipv6PrefixBits: 48 } }) })).toBe(
-    '2001:db8:1::/48',
+  expect(
+    clientRange(address('2001:db8:1:2:3::7'), { policy: policyOf({ trustedProxies: { ipv6PrefixBits: 48 } }) }),
+  ).toBe('2001:db8:1::/48')
+  expect(clientRange(address('2001:db8::7'), { policy: policyOf({ trustedProxies: { ipv6PrefixBits: 128 } }) })).toBe(
+    '2001:db8::7',
   )
-  expect(clientRange(address('2001:db8::7'), { policy: policyOf({ trustedProxies: { ipv6PrefixBits: 128 } }) })).toBe('2001:db8::7')
 })
 
 it('fewer violations lead to a block while there is an emergency, and one at the least', () => {
   const policy = policyOf({ blocking: { violations: 5 }, emergency: { violationsFactor: 0.5 } })
-  expect(
-    (['calm', 'emergency', 'recovering'] as const).map((state) => violationsThreshold(policy, state)),
-  ).toEqual([...[5, 3, 3]])
+  expect((['calm', 'emergency', 'recovering'] as const).map((state) => violationsThreshold(policy, state))).toEqual([
+    ...[5, 3, 3],
+  ])
   const strict = policyOf({ blocking: { violations: 1 }, emergency: { violationsFactor: 0.01 } })
   expect(violationsThreshold(strict, 'emergency')).toBe(1)
 })

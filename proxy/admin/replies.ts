@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { emergencyBody } from './emergency-routes.ts'
 import { blockBody } from './block-routes.ts'
+import { emergencyBody } from './emergency-routes.ts'
 import { rollBackBody } from './policy-routes.ts'
 
 /**

@@ -1,3 +1,4 @@
+import { CliError } from './exit-status.ts'
 import { type Fields, isFields } from './fields.ts'
 import { refusalOf } from './refusal.ts'
 import type { CliSettings } from './settings.ts'
@@ -13,6 +14,8 @@ export interface AdminReply {
 export interface AdminCall {
   readonly yaml?: Buffer
   readonly json?: unknown
+  /** Plain text. */
+  readonly lines?: string
   /** The version that a change is made from. */
   readonly from?: number
 }
@@ -48,26 +51,72 @@ export class AdminClient {
     throw notTheAdminApi(this.#settings.adminUrl, `a reply has no "${name}" that could be one`)
   }
 
-  async #exchange(
-    method: string,
-    path: string,
-    { yaml, json, from }: AdminCall,
-  ): Promise<{ status: number; text: string }> {
-    const { adminUrl, token, timeoutMs } = this.#settings
-    const body = yaml === undefined ? (json === undefined ? undefined : JSON.stringify(json)) : new Uint8Array(yaml)
-    const reply = await fetch(`${adminUrl.replace(/\/+$/, '')}${path}`, {
+  /**
+   * A reply of plain text, as it comes: not all of it, but each next part of it comes within the timeout.
+   *
+   * @throws as {@link call} does
+   */
+  async stream(path: string, take: (text: string) => void): Promise<void> {
+    const { adminUrl, timeoutMs } = this.#settings
+    const silence = new AbortController()
+    const timer = setTimeout(() => silence.abort(new DOMException('silence', 'TimeoutError')), timeoutMs)
+    let isBegun = false
+    try {
+      const reply = await this.#fetch('GET', path, {}, silence.signal)
+      if (reply.status !== 200) {
+        const text = await textOf(reply)
+        throw refusalOf(reply.status, parsed(text), text)
+      }
+      if (!/^text\/plain\b/.test(reply.headers.get('content-type') ?? '')) {
+        throw notTheAdminApi(adminUrl, `GET ${path} was answered with no plain text`)
+      }
+      const decoder = new TextDecoder()
+      for await (const chunk of reply.body ?? []) {
+        timer.refresh()
+        isBegun = true
+        take(decoder.decode(chunk, { stream: true }))
+      }
+      take(decoder.decode())
+    } catch (error) {
+      if (error instanceof CliError) throw error
+      const failed = unreachable(error as Error, { method: 'GET', adminUrl, timeoutMs })
+      throw isBegun ? new Unreachable(failed.reason, `${failed.message}\nWhat has been printed is not all.`) : failed
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #fetch(method: string, path: string, call: AdminCall, signal: AbortSignal): Promise<Response> {
+    const { adminUrl, token } = this.#settings
+    const content = contentOf(call)
+    return fetch(`${adminUrl.replace(/\/+$/, '')}${path}`, {
       method,
       headers: {
         Authorization: `Bearer ${token}`,
-        ...(body !== undefined && { 'Content-Type': yaml === undefined ? 'application/json' : 'application/yaml' }),
-        ...(from !== undefined && { 'If-Match': `"${from}"` }),
+        ...(content !== undefined && { 'Content-Type': content.type }),
+        ...(call.from !== undefined && { 'If-Match': `"${call.from}"` }),
       },
-      ...(body !== undefined && { body }),
+      ...(content !== undefined && { body: content.body }),
       redirect: 'manual',
-      signal: AbortSignal.timeout(timeoutMs),
+      signal,
     })
+  }
+
+  async #exchange(method: string, path: string, call: AdminCall): Promise<{ status: number; text: string }> {
+    const reply = await this.#fetch(method, path, call, AbortSignal.timeout(this.#settings.timeoutMs))
     return { status: reply.status, text: await textOf(reply) }
   }
+}
+
+/** What is sent, and its type. */
+const contentOf = ({
+  yaml,
+  json,
+  lines,
+}: AdminCall): { body: string | Uint8Array<ArrayBuffer>; type: string } | undefined => {
+  if (yaml !== undefined) return { body: new Uint8Array(yaml), type: 'application/yaml' }
+  if (lines !== undefined) return { body: lines, type: 'text/plain; charset=utf-8' }
+  return json === undefined ? undefined : { body: JSON.stringify(json), type: 'application/json' }
 }
 
 const notTheAdminApi = (adminUrl: string, why: string): Unreachable =>

@@ -16,6 +16,10 @@ export interface Invocation {
   readonly isWithoutProbation: boolean
   readonly isEnd: boolean
   readonly isWaiting: boolean
+  readonly source: 'auto' | 'manual' | undefined
+  readonly isPermanent: boolean
+  /** Ranges, with commas between them. */
+  readonly confirm: string | undefined
   readonly isJson: boolean
 }
 
@@ -32,6 +36,9 @@ export const readArguments = (args: readonly string[]): Invocation => {
   }
   if (options.has('end') && operand !== undefined) throw usageError('"policy shadow" takes a FILE or --end, not both.')
   if (name === 'emergency') checkEmergency(operand, options)
+  if (options.has('seconds') && options.has('permanent')) {
+    throw usageError(`"${name}" takes --seconds N or --permanent, not both.`)
+  }
   return {
     name,
     operand,
@@ -43,6 +50,9 @@ export const readArguments = (args: readonly string[]): Invocation => {
     isWithoutProbation: options.has('no-probation'),
     isEnd: options.has('end'),
     isWaiting: options.has('wait'),
+    source: sourceOf(options.get('source')),
+    isPermanent: options.has('permanent'),
+    confirm: options.get('confirm'),
     isJson: options.has('json'),
   }
 }
@@ -92,7 +102,8 @@ const optionMeant = (typed: string): string | undefined =>
   )
 
 const commandOf = (words: readonly string[]): CommandName => {
-  const named = commandNames.find((name) => name.split(' ').every((word, index) => words[index] === word))
+  // Of "blocks" and "blocks export" the longer one is meant.
+  const named = commandNames.findLast((name) => name.split(' ').every((word, index) => words[index] === word))
   if (named !== undefined) return named
   const [first = '', second] = words
   const siblings = commandNames.filter((name) => name.startsWith(`${first} `))
@@ -148,6 +159,11 @@ const checkEmergency = (mode: string | undefined, options: Split['options']): vo
   } else if (mode === 'auto' && options.has('seconds')) {
     throw usageError('--seconds is for on and off: auto has no end.')
   }
+}
+
+const sourceOf = (given: string | undefined): 'auto' | 'manual' | undefined => {
+  if (given === undefined || given === 'auto' || given === 'manual') return given
+  throw usageError(`--source: expected auto or manual, got "${given}".`)
 }
 
 const roleOf = (given: string | undefined): Role => {

@@ -14,6 +14,8 @@ export interface CommandContext {
   readonly client: AdminClient
   /** Tells the operator, on stderr, what is no result. */
   note(text: string): void
+  /** What is too long to be held goes to stdout as it comes. */
+  print(text: string): void
 }
 
 export type Command = (context: CommandContext) => Promise<Outcome>

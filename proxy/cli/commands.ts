@@ -1,6 +1,6 @@
 /** What a command takes; what it does is in `<name>-command.ts` and `policy-commands.ts`. */
 export interface CommandShape {
-  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | '[VERSION]' | 'NAME' | '[MODE]'
+  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | '[VERSION]' | 'NAME' | 'RANGE' | 'ADDRESS' | '[MODE]'
   readonly options: readonly OptionName[]
   readonly meaning: string
 }
@@ -12,8 +12,11 @@ export const OPTIONS = {
   limit: { value: 'N' },
   end: {},
   wait: {},
-  reason: { value: 'TEXT' },
+  source: { value: 'SOURCE' },
   seconds: { value: 'N' },
+  permanent: {},
+  reason: { value: 'TEXT' },
+  confirm: { value: 'RANGE' },
   role: { value: 'ROLE' },
   json: {},
   help: {},
@@ -23,6 +26,8 @@ export type OptionName = keyof typeof OPTIONS
 
 /** Valid with every command. */
 export const COMMON_OPTIONS: readonly OptionName[] = ['json', 'help']
+
+const BLOCK_OPTIONS = ['seconds', 'permanent', 'reason', 'confirm'] as const
 
 const COMMANDS = {
   status: { options: [], meaning: 'who runs there, since when, with which policy, what is in flight' },
@@ -54,6 +59,20 @@ const COMMANDS = {
     options: ['reason', 'seconds'],
     meaning: 'MODE is on, off or auto; without it, how things are and why',
   },
+  blocks: { options: ['limit', 'source'], meaning: 'the blocks that hold; SOURCE is auto or manual' },
+  'blocks export': { options: ['source'], meaning: 'all of them, as plain lines' },
+  'blocks import': {
+    operand: 'FILE',
+    options: BLOCK_OPTIONS,
+    meaning: 'blocks all of a list, or nothing; options are for lines that say less',
+  },
+  block: {
+    operand: 'RANGE',
+    options: BLOCK_OPTIONS,
+    meaning: 'for N seconds or for good; --confirm: again, where wider than /8 (/19)',
+  },
+  unblock: { operand: 'RANGE', options: [], meaning: 'ends the block of exactly this range' },
+  explain: { operand: 'ADDRESS', options: [], meaning: 'whether it is blocked, why, by whom, until when' },
   drain: { options: ['wait'], meaning: 'begins a drain; --wait returns once it is drained' },
   token: {
     operand: 'NAME',

@@ -8,8 +8,10 @@ export const helpText = (): string => `npm run sidegate -- COMMAND: asks a runni
 
 ${inColumns(commandNames.map((name) => [usageOf(name), shapeOf(name).meaning]))}
 
-FILE is YAML or JSON; - is standard input. --json, with any of them, prints the API's own JSON. Results go to stdout,
-everything else to stderr. npm prints lines of its own on stdout: in scripts, use npm run -s sidegate -- COMMAND.
+FILE is YAML or JSON, or a list of blocks; - is standard input. --json, with all but "blocks export", prints the API's
+own JSON. A list has one block a line: RANGE, then perhaps its end (a time as in 2026-12-01T00:00:00Z, or permanent),
+then perhaps a reason. Results go to stdout, everything else to stderr. npm prints lines of its own on stdout: in
+scripts, use npm run -s sidegate -- COMMAND.
 
 Variables:
 ${inColumns(variables())}
@@ -36,7 +38,15 @@ const variables = (): readonly (readonly [string, string])[] => {
   })
 }
 
+/** What is longer stands on a line of its own. */
+const LEFT_LIMIT = 44
+
 const inColumns = (rows: readonly (readonly [string, string])[]): string => {
-  const width = Math.max(...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+  const width = Math.max(...rows.map(([left]) => left.length).filter((length) => length <= LEFT_LIMIT))
+  return rows
+    .map(([left, right]) => {
+      const isLong = left.length > width
+      return `  ${isLong ? `${left}\n  ${' '.repeat(width)}` : left.padEnd(width)}  ${right}`
+    })
+    .join('\n')
 }

@@ -2,11 +2,14 @@
 import { orExit } from '#shared/environment.ts'
 import { AdminClient } from './admin-client.ts'
 import { type Invocation, readArguments } from './arguments.ts'
+import { block, blocks, unblock } from './block-commands.ts'
+import { blocksExport, blocksImport } from './block-lines-commands.ts'
 import type { Command, Outcome } from './command.ts'
 import type { CommandName } from './commands.ts'
 import { drain } from './drain-command.ts'
 import { emergency } from './emergency-command.ts'
 import { CliError, EX_SOFTWARE, EXIT } from './exit-status.ts'
+import { explain } from './explain-command.ts'
 import { helpText } from './help.ts'
 import {
   policyApply,
@@ -33,6 +36,12 @@ const COMMANDS: Readonly<Record<Exclude<CommandName, 'help' | 'token'>, Command>
   'policy rollback': policyRollback,
   'policy shadow': policyShadow,
   emergency,
+  blocks,
+  'blocks export': blocksExport,
+  'blocks import': blocksImport,
+  block,
+  unblock,
+  explain,
   drain,
 }
 
@@ -41,8 +50,10 @@ const note = (text: string): void => {
 }
 
 const print = (text: string): void => {
-  if (text !== '') process.stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+  process.stdout.write(text)
 }
+
+const withLineEnd = (text: string): string => (text === '' || text.endsWith('\n') ? text : `${text}\n`)
 
 const run = async (invocation: Invocation): Promise<Outcome> => {
   switch (invocation.name) {
@@ -52,7 +63,7 @@ const run = async (invocation: Invocation): Promise<Outcome> => {
       return mintToken(invocation)
     default: {
       const client = new AdminClient(orExit(() => cliSettings(process.env)))
-      return COMMANDS[invocation.name]({ invocation, client, note })
+      return COMMANDS[invocation.name]({ invocation, client, note, print })
     }
   }
 }
@@ -69,11 +80,11 @@ try {
   isJson = invocation.isJson && invocation.name !== 'help'
   const { status, text, json } = await run(invocation)
   process.exitCode = status
-  print(isJson ? printableJson(json) : text)
+  print(withLineEnd(isJson ? printableJson(json) : text))
 } catch (error) {
   if (error instanceof CliError) {
     process.exitCode = error.status
-    if (isJson && error.json !== undefined) print(printableJson(error.json))
+    if (isJson && error.json !== undefined) print(withLineEnd(printableJson(error.json)))
     note(error.message)
   } else {
     process.exitCode = EX_SOFTWARE

@@ -1,6 +1,7 @@
 import { type Command, outcome } from './command.ts'
 import { emergencyInShort } from './emergency-command.ts'
 import { counted, type Fields, fieldsOf, isFields, listOf, percent, told } from './fields.ts'
+import { labelledLines } from './labelled-lines.ts'
 import { printable } from './printable.ts'
 import { shadowSummary } from './shadow-report.ts'
 import { table } from './table.ts'
@@ -16,11 +17,11 @@ export const statusReport = (status: Fields): string => {
   const { workers, token } = status
   const head = printable(`Sidegate ${told(status.version)}, ${told(status.instance)}`)
   const asked = isFields(token) ? [['you are', `${told(token.name)} (${told(token.role)})`]] : []
-  if (!Array.isArray(workers)) return [head, lines([...processLines(status), ...asked])].join('\n')
+  if (!Array.isArray(workers)) return [head, labelledLines([...processLines(status), ...asked])].join('\n')
   const processes = workers.filter(isFields)
   return [
     head,
-    lines([
+    labelledLines([
       ['started', told(status.startedAt)],
       ['workers', `${processes.length}, ${counted(status.restarts, 'restart')}`],
       ...shadowLine(status),
@@ -35,9 +36,6 @@ export const statusReport = (status: Fields): string => {
 }
 
 type Line = readonly [what: string, value: string]
-
-const lines = (all: readonly (readonly string[])[]): string =>
-  all.map(([what = '', value = '']) => `  ${what.padEnd(10)}  ${printable(value)}`).join('\n')
 
 const processLines = (one: Fields): Line[] => [
   ['lifecycle', `${told(one.lifecycle)}, started ${told(one.startedAt)}`],

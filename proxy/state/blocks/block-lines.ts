@@ -1,6 +1,5 @@
 import type { DocumentProblem } from '#shared/document-problem.ts'
 import { formatCidr, parseCidr } from '../addresses/cidr.ts'
-import type { Block } from './block.ts'
 import { plainReason, reasonProblem } from './block-text.ts'
 import { isWide, wideRangeProblem } from './wide-range.ts'
 
@@ -108,8 +107,8 @@ const endOf = (word: string | undefined): number | undefined => {
 }
 
 /** A block as such a line: read again, it is the same range, end and reason. */
-export const blockLine = ({ range, untilMs, reason }: Pick<Block, 'range' | 'untilMs' | 'reason'>): string => {
-  const until = untilMs > LAST_MS ? PERMANENT : new Date(untilMs).toISOString()
+export const blockLine = ({ range, untilMs, reason }: BlockLine): string => {
+  const until = untilMs === undefined ? [] : [untilMs > LAST_MS ? PERMANENT : new Date(untilMs).toISOString()]
   const plain = plainReason(reason)
-  return `${range} ${until}${plain === '' ? '' : ` ${plain}`}\n`
+  return `${[range, ...until, ...(plain === '' ? [] : [plain])].join(' ')}\n`
 }
