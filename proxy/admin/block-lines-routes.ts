@@ -14,8 +14,8 @@ import type { BlockParts } from './block-routes.ts'
 import { manualBlock } from './manual-block.ts'
 import { refuse } from './refuse.ts'
 
-export const LINES_LIMIT = 100_000
-export const LINES_BYTES = 8 * 1_048_576
+const LINES_LIMIT = 100_000
+const LINES_BYTES = 8 * 1_048_576
 /** A page of an export, and a slice of an import: few milliseconds of the loop. */
 const SLICE = 500
 

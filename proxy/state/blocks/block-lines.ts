@@ -37,7 +37,7 @@ export type BlockLines =
 const PERMANENT = 'permanent'
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?Z$/
 const LAST_MS = Date.UTC(9999, 11, 31)
-export const PROBLEMS_LIMIT = 100
+const PROBLEMS_LIMIT = 100
 /** After so many lines others may have their turn. */
 const TURN_LINES = 200
 
