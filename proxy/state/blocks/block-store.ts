@@ -120,6 +120,11 @@ export class BlockStore {
     return this.#memory.table.get(range)
   }
 
+  /** Another one after each block and unblock of exactly this range, as far as they are remembered; else 0. */
+  changeMark(range: string): number {
+    return this.#memory.table.get(range)?.sinceMs ?? this.#memory.unblockStamp(range)
+  }
+
   page(cursor: number, limit: number): BlockPage {
     return this.#memory.table.page(cursor, limit)
   }
