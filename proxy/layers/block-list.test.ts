@@ -118,6 +118,17 @@ it('who is refused too often by a limit is blocked, and by its own 403s not for 
   expect(blocks.get('198.51.100.7')).toMatchObject({ untilMs, count, reason: '3 violations in 60 s' })
 })
 
+it('who is refused as all clients of a route together are too many is not blocked for it', async () => {
+  const { statuses } = await start(
+    trusting({
+      routes: { all: { match: { path: '/*' }, limits: ['shared'] } },
+      limits: { shared: { requests: 2, perSeconds: 3_600, key: { by: 'route' } } },
+      blocking: { violations: 1 },
+    }),
+  )
+  expect(await statuses('203.0.113.9', '203.0.113.9', '198.51.100.7', '198.51.100.7')).toEqual([200, 200, 429, 429])
+})
+
 it('a candidate tells whom it would let through, and blocks nobody', async () => {
   const { statuses, block, shadow, blocks } = await start()
   await block('198.51.100.7')

@@ -24,7 +24,7 @@ export interface RateLimiting {
 /**
  * Refuses what is more than the limits of its route allow, and tells who is let through how much is left.
  *
- * @param violations is told of each refusal
+ * @param violations is told of each refusal by a limit that is the client's own
  */
 export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting, violations: ViolationSink): PolicyLayer => {
   const circumstances = ({ emergency }: Facts): Circumstances => ({
@@ -47,7 +47,8 @@ export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting, violati
 
   const refuse = (facts: Facts, route: CompiledRoute, claims: readonly Claim[], nowMs: number): Refusal => {
     const refused = tooMany(claims, rateLimitPolicy(facts, route), nowMs)
-    violations.record(facts, 'rate-limited', refused.reason ?? '')
+    // A limit that all clients of a route share says nothing of the one that it happens to refuse.
+    if (claims.some(isOnesOwnFault)) violations.record(facts, 'rate-limited', refused.reason ?? '')
     return refused
   }
 
@@ -98,6 +99,8 @@ export const rateLimit = ({ states, exact, fleet, clock }: RateLimiting, violati
 }
 
 const refuses = ({ waitMs }: Claim): boolean => waitMs > 0
+
+const isOnesOwnFault = (claim: Claim): boolean => refuses(claim) && claim.limit.key.by !== 'route'
 
 const isForRedis = ({ limit, isAlone }: Claim): boolean => limit.isExact && !isAlone
 

@@ -35,6 +35,11 @@ export class BlockMemory {
     return this.#untold.has(range)
   }
 
+  /** The stamp of the range's last unblock, where it is remembered; else 0. */
+  unblockStamp(range: string): number {
+    return this.#unblocked.get(range)?.stamp ?? 0
+  }
+
   /** @returns what is to be told; undefined where a block that lasts longer stays */
   block(given: Omit<Block, 'stamp'>, mode: 'set' | 'keep', nowMs: number): Untold | undefined {
     const known = this.table.get(given.range)

@@ -108,6 +108,38 @@ describe('a block', () => {
     await eventually('the deaf one has it', () => blocks(deaf, '198.51.100.7'))
   })
 
+  it('is learned of also where its message comes while Redis has just been asked', async () => {
+    const service = newService()
+    const one = await member(service)
+    const guard = await connectedGuard(singleTarget(redis.port), service)
+    const [subscribe, call] = [guard.subscribe.bind(guard), guard.call.bind(guard)]
+    let messages = 0
+    let meanwhile: (() => Promise<void>) | undefined
+    Object.assign(guard, {
+      subscribe: (channel: string, listener: () => void) =>
+        subscribe(channel, () => {
+          listener()
+          messages++
+        }),
+      async call(...asking: Parameters<typeof call>) {
+        const answer = await call(...asking)
+        const [then] = [meanwhile]
+        meanwhile = undefined
+        await then?.()
+        return answer
+      },
+    })
+    const two = await opened(guard, NEVER_POLLS)
+    await hearing(one, two)
+    meanwhile = async () => {
+      const before = messages
+      await one.store.block([order('198.51.100.8')])
+      await eventually('its message has come', () => messages > before)
+    }
+    await one.store.block([order('198.51.100.7')])
+    await eventually('both are known', () => blocks(two, '198.51.100.7') && blocks(two, '198.51.100.8'))
+  })
+
   it('is known to who comes later, also where there are many', async () => {
     const service = newService()
     const one = await member(service)

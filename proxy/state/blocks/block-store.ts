@@ -53,6 +53,8 @@ export class BlockStore {
   #tellingFrom: number | undefined
   /** Whether there may be more in Redis than is known here. */
   #isBehind = false
+  /** Whether there has been a message since Redis was asked last. It may come while the answer to that is under way. */
+  #isCalled = false
   #telling: Promise<boolean> | undefined
   #asking: Promise<boolean> | undefined
   #wake: (() => void) | undefined
@@ -75,7 +77,7 @@ export class BlockStore {
     sweeping.unref()
     this.#endings.push(() => clearInterval(sweeping))
     if (this.#link === undefined) return
-    this.#endings.push(this.#link.onChanged(() => this.#wake?.()))
+    this.#endings.push(this.#link.onChanged(() => this.#call()))
     const loaded = this.#load(this.#link)
     const late = delay(FIRST_LOAD_MS, 'late', { ref: false })
     if ((await Promise.race([loaded, late])) === 'late') {
@@ -118,6 +120,11 @@ export class BlockStore {
   /** The block of exactly this range (as formatCidr writes it), be it one that has passed. */
   get(range: string): Block | undefined {
     return this.#memory.table.get(range)
+  }
+
+  /** Another one after each block and unblock of exactly this range, as far as they are remembered; else 0. */
+  changeMark(range: string): number {
+    return this.#memory.table.get(range)?.sinceMs ?? this.#memory.unblockStamp(range)
   }
 
   page(cursor: number, limit: number): BlockPage {
@@ -207,11 +214,17 @@ export class BlockStore {
     }
   }
 
+  #call(): void {
+    this.#isCalled = true
+    this.#wake?.()
+  }
+
   async #keepUp(link: BlockLink): Promise<void> {
     while (!this.#stop.signal.aborted) {
       await this.#rest()
       if (this.#stop.signal.aborted) return
       await this.#tellAll(link)
+      this.#isCalled = false
       await this.#ask(link)
     }
   }
@@ -221,7 +234,8 @@ export class BlockStore {
     const { promise, resolve } = Promise.withResolvers<void>()
     const startedAtMs = performance.now()
     const isDone = this.untold === 0 && this.#tellingFrom === undefined && !this.#isBehind
-    const intervalMs = isDone ? this.#pollIntervalMs : Math.min(RETRY_INTERVAL_MS, this.#pollIntervalMs)
+    const untilAskedMs = isDone ? this.#pollIntervalMs : Math.min(RETRY_INTERVAL_MS, this.#pollIntervalMs)
+    const intervalMs = this.#isCalled ? 0 : untilAskedMs
     const timer = setTimeout(resolve, intervalMs * (0.75 + Math.random() / 2))
     timer.unref()
     this.#wake = resolve

@@ -8,6 +8,7 @@ const rules: fc.Arbitrary<LadderRules> = fc
     growth: fc.double({ min: 1, max: 100, noNaN: true }),
     longestBlockSeconds: fc.integer({ min: 1, max: 31_536_000 }),
     forgetAfterSeconds: fc.integer({ min: 1, max: 86_400 }),
+    windowSeconds: fc.integer({ min: 1, max: 86_400 }),
   })
   .filter(({ firstBlockSeconds, longestBlockSeconds }) => firstBlockSeconds <= longestBlockSeconds)
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
@@ -38,7 +39,7 @@ it('each block in a row is longer by the growth, up to the longest', () => {
 it('chance moves its end by a tenth at most, and never beyond the longest', () => {
   fc.assert(
     fc.property(rules, fc.integer({ min: 1, max: 30 }), now, random, (given, count, nowMs, chance) => {
-      const before = { count, forgetAtMs: nowMs + 1 }
+      const before = { count, untilMs: nowMs, forgetAtMs: nowMs + 1 }
       const plain = nextBlock(given, before, nowMs, 0.5)
       const moved = nextBlock(given, before, nowMs, chance)
       const [wanted, found] = [plain.untilMs - nowMs, moved.untilMs - nowMs]
@@ -51,10 +52,21 @@ it('chance moves its end by a tenth at most, and never beyond the longest', () =
 it('it is a first one again once the last one is forgotten', () => {
   fc.assert(
     fc.property(rules, fc.integer({ min: 1, max: 30 }), now, random, (given, count, nowMs, chance) => {
-      expect(nextBlock(given, { count, forgetAtMs: nowMs }, nowMs, chance).count).toBe(1)
-      expect(nextBlock(given, { count, forgetAtMs: nowMs + 1 }, nowMs, chance).count).toBe(count + 1)
+      const next = (untilMs: number, forgetAtMs: number) =>
+        nextBlock(given, { count, untilMs, forgetAtMs }, nowMs, chance).count
+      const forgetAfterMs = given.forgetAfterSeconds * 1_000
+      expect(next(nowMs - forgetAfterMs, nowMs + 1)).toBe(1)
+      expect(next(nowMs - forgetAfterMs + 1, nowMs + 1)).toBe(count + 1)
+      expect(next(nowMs - forgetAfterMs + 1, nowMs)).toBe(1)
+    }),
+  )
+})
+
+it('it is kept until nothing that was before it can count any more', () => {
+  fc.assert(
+    fc.property(rules, now, random, (given, nowMs, chance) => {
       const { untilMs, forgetAtMs } = nextBlock(given, undefined, nowMs, chance)
-      expect(forgetAtMs - untilMs).toBe(given.forgetAfterSeconds * 1_000)
+      expect(forgetAtMs - untilMs).toBe(Math.max(given.forgetAfterSeconds, given.windowSeconds) * 1_000)
     }),
   )
 })

@@ -48,6 +48,14 @@ const start = (document: unknown = five, redis?: RedisGuard) => {
   return { blocks, violations, policy, record, isBlocked, pass }
 }
 
+/** All that may be forgotten has been. */
+const swept = async (blocks: BlockStore): Promise<void> => {
+  const range = '192.0.2.99'
+  const times = { sinceMs: 0, untilMs: 0, forgetAtMs: 0 }
+  await blocks.block([{ range, source: 'manual', author: 'alice', reason: '', count: 1, ...times }])
+  await eventually('it is swept', () => blocks.get(range) === undefined)
+}
+
 describe('a client', () => {
   it('is blocked at so many violations within the window, and not before', () => {
     const { record, isBlocked, blocks } = start()
@@ -93,6 +101,29 @@ describe('a client', () => {
     expect(isBlocked('192.0.2.7')).toBe(false)
     record('192.0.2.7')
     expect(blocks.get('192.0.2.7')).toMatchObject({ count: 2, untilMs: 1_800_000_100_001 + 200_000 })
+  })
+
+  it('that an operator lets in again does not begin with what it was blocked for', async () => {
+    const { record, isBlocked, blocks } = start()
+    record('192.0.2.7', 5)
+    await blocks.unblock(['192.0.2.7'])
+    record('192.0.2.7', 4)
+    expect(isBlocked('192.0.2.7')).toBe(false)
+    record('192.0.2.7')
+    expect(isBlocked('192.0.2.7')).toBe(true)
+  })
+
+  it('whose block is forgotten within the window does not begin with what it was blocked for, either', async () => {
+    const short = { violations: 5, windowSeconds: 3_600, firstBlockSeconds: 10, forgetAfterSeconds: 10 }
+    const { record, isBlocked, blocks, pass } = start({ blocking: short })
+    await blocks.open()
+    record('192.0.2.7', 5)
+    pass(60_000)
+    await swept(blocks)
+    record('192.0.2.7', 4)
+    expect(isBlocked('192.0.2.7')).toBe(false)
+    record('192.0.2.7')
+    expect(blocks.get('192.0.2.7')?.count).toBe(1)
   })
 
   it('that is blocked collects nothing meanwhile', () => {

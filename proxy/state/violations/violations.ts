@@ -17,6 +17,7 @@ import type { Violation, ViolationSink } from './violation.ts'
 export interface LadderBlocks {
   isBlocked(address: IpAddress): boolean
   get(range: string): Block | undefined
+  changeMark(range: string): number
   block(orders: readonly BlockOrder[]): Promise<unknown>
 }
 
@@ -31,7 +32,7 @@ const LADDER_AUTHOR = 'sidegate'
  * Counts the violations of each client in the fleet, and blocks who has too many: the ladder of blocks.
  *
  * The window slides: of the window before, the part counts that it still covers. A client's count begins anew with each
- * block, and does not grow while it is blocked.
+ * block and unblock, and does not grow while it is blocked.
  */
 export class Violations implements ViolationSink {
   readonly #blocks: LadderBlocks
@@ -111,8 +112,8 @@ export class Violations implements ViolationSink {
     const windowMs = policy.blocking.windowSeconds * 1_000
     const nowMs = this.#clock.wallMs()
     const window = Math.floor(nowMs / windowMs)
-    // Of another block, or another length of the window, other counts.
-    const name = `${client} ${this.#blocks.get(client)?.count ?? 0} ${windowMs}`
+    // After a block or an unblock, or with another length of the window, other counts.
+    const name = `${client} ${this.#blocks.changeMark(client)} ${windowMs}`
     const current = this.#counts.add(`${name} ${window}`, amount, 2 * windowMs)
     const before = this.#counts.add(`${name} ${window - 1}`, 0, windowMs)
     return current + before * (1 - (nowMs - window * windowMs) / windowMs)
