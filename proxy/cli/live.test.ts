@@ -77,7 +77,7 @@ describe('the commands and a real proxy', () => {
     expect(await cli('blocks import -', list)).toMatchObject({ exit: 0, stdout: '2 ranges are blocked.\n' })
     expect((await cli('blocks')).stdout).toMatch(/\n192\.0\.2\.0\/24 +manual +ADMIN_TOKEN .* 1 +scrapes\n/)
     expect((await cli('explain 192.0.2.7')).stdout).toMatch(
-      /^192\.0\.2\.7 is blocked\.\n192\.0\.2\.0\/24 is blocked by ADMIN_TOKEN since .*: scrapes\.\n\n[^]*\n192\.0\.2\.0\/24 +yes +manual/,
+      /^192\.0\.2\.7 is blocked\.\n192\.0\.2\.0\/24 is blocked by ADMIN_TOKEN since .*: scrapes\.\n\n[\s\S]*\n192\.0\.2\.0\/24 +yes +manual/,
     )
     expect(await cli('unblock 192.0.2.7')).toMatchObject({
       exit: 1,
