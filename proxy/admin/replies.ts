@@ -290,8 +290,8 @@ export const operations: Readonly<Record<string, Operation>> = {
       200: {
         description: 'They hold here; in the fleet within a second.',
         schema: z.strictObject({
-          blocked: number(),
-          passed: number().describe('Ranges whose end had come: they are passed over.'),
+          blocked: number().describe('Lines; of several of one range the last counts.'),
+          passed: number().describe('Lines whose end had come: they are passed over.'),
           isFleetTold,
         }),
       },

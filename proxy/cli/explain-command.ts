@@ -18,7 +18,7 @@ export const explain: Command = async ({ client, invocation }) => {
 }
 
 /** The verdict first, then why, then all that is known. */
-export const explanation = (body: Fields): string => {
+const explanation = (body: Fields): string => {
   const blocks = listOf(body.blocks)
   const { recent } = fieldsOf(body.violations)
   return [

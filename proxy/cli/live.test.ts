@@ -59,4 +59,32 @@ describe('the commands and a real proxy', () => {
     expect(await cli('drain --wait')).toMatchObject({ exit: 0 })
     expect(await child.exited()).toBe(0)
   })
+
+  it('block, explain, take a list out and in, and unblock', async () => {
+    const { admin, child } = await operatedProxy(await okApp())
+    const cli = cliOf(admin)
+    expect(await cli('block 192.0.2.9/24 --seconds 600 --reason scrapes')).toMatchObject({
+      exit: 0,
+      stdout: expect.stringMatching(/^192\.0\.2\.0\/24 is blocked until \d.*Z\.\n$/),
+    })
+    expect(await cli('block ::/0 --permanent')).toMatchObject({ exit: 1, stderr: expect.stringContaining('is wider') })
+    const list = '2001:db8::/48 permanent a fair\n198.51.100.7 2126-12-01T00:00:00.000Z\n'
+    expect(await cli('blocks import -', list)).toMatchObject({ exit: 0, stdout: '2 lines are in force.\n' })
+    expect((await cli('blocks')).stdout).toMatch(/\n192\.0\.2\.0\/24 +manual +ADMIN_TOKEN .* 1 +scrapes\n/)
+    expect((await cli('explain 192.0.2.7')).stdout).toMatch(
+      /^192\.0\.2\.7 is blocked\.\n192\.0\.2\.0\/24 is blocked by ADMIN_TOKEN since .*: scrapes\.\n\n[\s\S]*\n192\.0\.2\.0\/24 +yes +manual/,
+    )
+    expect(await cli('unblock 192.0.2.7')).toMatchObject({
+      exit: 1,
+      stderr: expect.stringContaining('it is covered by 192.0.2.0/24'),
+    })
+    expect(await cli('unblock 192.0.2.0/24')).toMatchObject({ exit: 0 })
+    expect((await cli('explain 192.0.2.7')).stdout).toMatch(/^192\.0\.2\.7 is free\.\nNo block covers 192\.0\.2\.7\.\n/)
+    const { stdout: out } = await cli('blocks export')
+    expect(new Set(out.split('\n'))).toEqual(new Set(list.split('\n')))
+    expect(await cli('blocks import -', out)).toMatchObject({ exit: 0, stdout: '2 lines are in force.\n' })
+    expect(child.lines.flatMap(({ audit }) => audit ?? [])).toEqual([
+      ...['address blocked', 'blocks imported', 'address unblocked', 'blocks imported'],
+    ])
+  })
 })
