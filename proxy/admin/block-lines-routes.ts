@@ -6,8 +6,8 @@ import { type Clock, systemClock } from '#shared/clock.ts'
 import { inTurns } from '#shared/in-turns.ts'
 import type { Logger } from '#shared/log.ts'
 import type { Block } from '../state/blocks/block.ts'
-import { type BlockLine, blockLine, readingBlockLines } from '../state/blocks/block-lines.ts'
-import type { BlockOrder, BlockStore } from '../state/blocks/block-store.ts'
+import { type BlockLine, blockLine, slicesOfBlockLines } from '../state/blocks/block-lines.ts'
+import type { BlockStore } from '../state/blocks/block-store.ts'
 import { audit } from './audit.ts'
 import { rangeField, reasonField, secondsText, sourceField } from './block-fields.ts'
 import type { BlockParts } from './block-routes.ts'
@@ -16,8 +16,8 @@ import { refuse } from './refuse.ts'
 
 const LINES_LIMIT = 100_000
 const LINES_BYTES = 8 * 1_048_576
-/** A page of an export, and a slice of an import: few milliseconds of the loop. */
-const SLICE = 500
+/** Blocks of an export: few milliseconds of the loop. */
+const PAGE = 500
 
 /** Blocks as plain lines (block-lines.ts), out and in. Both leave the loop to others between slices, however many there are. */
 export const blockLinesRoutes = (
@@ -54,9 +54,10 @@ export const blockLinesRoutes = (
       const { seconds, permanent, reason = '', confirm = [] } = request.query
       const isEndGiven = seconds !== undefined || permanent !== undefined
       const reading = { isEndGiven, confirmed: confirm, linesLimit: LINES_LIMIT }
-      const found = await inTurns(readingBlockLines(request.body ?? '', reading))
-      if (found.kind === 'bad') {
-        const { problems } = found
+      const text = request.body ?? ''
+      // Read once to see that it is well, and once more to do it: 100,000 lines that are kept would be long collections of garbage.
+      const problems = await inTurns(slicesOfBlockLines(text, reading))
+      if (problems.length > 0) {
         return refuse(reply, 422, 'Unprocessable Content', 'The list has problems; nothing of it is taken.', {
           problems,
         })
@@ -70,53 +71,29 @@ export const blockLinesRoutes = (
           { range: line.range, untilMs: line.untilMs ?? untilMs, reason: line.reason === '' ? reason : line.reason },
           { author, nowMs, forgetAfterSeconds, before: blocks.get(line.range) },
         )
-      const { orders, passed } = await inTurns(ordering(found.lines, toOrder, nowMs))
-      const isFleetTold = await applied(blocks, orders)
-      audit(log, request, 'blocks imported', { blocked: orders.length, passed, reason, isFleetTold })
-      return reply.send({ blocked: orders.length, passed, isFleetTold })
+      const sum = { blocked: 0, passed: 0, isFleetTold: true }
+      for (const lines of slicesOfBlockLines(text, reading)) {
+        // An export grows old: those whose end has come are passed over.
+        const orders = lines.filter((line) => (line.untilMs ?? untilMs) > nowMs).map(toOrder)
+        sum.blocked += orders.length
+        sum.passed += lines.length - orders.length
+        if (orders.length > 0) sum.isFleetTold = (await blocks.block(orders)).isFleetTold && sum.isFleetTold
+        await others()
+      }
+      audit(log, request, 'blocks imported', { ...sum, reason })
+      return reply.send(sum)
     },
   )
 }
 
 async function* exported(blocks: BlockStore, isWanted: (block: Block) => boolean): AsyncGenerator<string> {
   for (let cursor: number | undefined = 0; cursor !== undefined; ) {
-    const page = blocks.page(cursor, SLICE)
+    const page = blocks.page(cursor, PAGE)
     const lines = page.blocks.filter(isWanted).map(blockLine).join('')
     if (lines !== '') yield lines
     cursor = page.next
     await others()
   }
-}
-
-/** One for each range, of several lines the last. Those whose end has come are passed over: an export grows old. */
-function* ordering(
-  lines: readonly BlockLine[],
-  toOrder: (line: BlockLine) => BlockOrder,
-  nowMs: number,
-): Generator<undefined, { orders: readonly BlockOrder[]; passed: number }> {
-  const last = new Map<string, BlockLine>()
-  for (const [index, line] of lines.entries()) {
-    last.set(line.range, line)
-    if (index % SLICE === 0) yield
-  }
-  const orders: BlockOrder[] = []
-  let looked = 0
-  for (const line of last.values()) {
-    if (line.untilMs === undefined || line.untilMs > nowMs) orders.push(toOrder(line))
-    if (++looked % SLICE === 0) yield
-  }
-  return { orders, passed: last.size - orders.length }
-}
-
-/** @returns whether the fleet has all of them */
-const applied = async (blocks: BlockStore, orders: readonly BlockOrder[]): Promise<boolean> => {
-  let isFleetTold = true
-  for (let at = 0; at < orders.length; at += SLICE) {
-    const change = await blocks.block(orders.slice(at, at + SLICE))
-    isFleetTold &&= change.isFleetTold
-    await others()
-  }
-  return isFleetTold
 }
 
 const exportQuery = z.strictObject({ source: sourceField().optional() })

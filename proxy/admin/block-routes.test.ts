@@ -123,8 +123,13 @@ describe('a block', () => {
 
   it('of who makes it comes with a warning', async () => {
     const proxy = await operatedProxy(APP)
-    const { status, body } = await block(proxy, { range: '127.0.0.0/8', seconds: 60 })
-    expect([status, body.warning]).toEqual([201, expect.stringContaining('127.0.0.1, lies in 127.0.0.0/8')])
+    const wide = { range: '126.0.0.0/7', confirm: '126.0.0.0/7', seconds: 60 }
+    const { status, body } = await block(proxy, wide)
+    expect([status, body.warning]).toEqual([201, expect.stringContaining('127.0.0.1, lies in 126.0.0.0/7')])
+    expect(await block(proxy, { range: '127.0.0.1', seconds: 60 })).toMatchObject({
+      status: 422,
+      body: { detail: expect.stringContaining('127.0.0.0/8 of this machine, which is never blocked') },
+    })
     expect((await block(proxy, { range: '192.0.2.7', seconds: 60 })).body).not.toHaveProperty('warning')
   })
 

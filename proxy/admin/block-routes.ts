@@ -135,7 +135,7 @@ const refusalOf = (policy: Policy, cidr: Cidr, confirm: string | undefined): str
   const range = formatCidr(cidr)
   const never = neverBlocked(policy, cidr)
   if (never !== undefined) {
-    return `range: all of ${range} lies in ${never.range} of ${never.by}, which is never blocked: take that out of the policy first.`
+    return `range: all of ${range} lies in ${never.range} of ${never.by}, which is never blocked${never.by === 'this machine' ? '' : ': take that out of the policy first'}.`
   }
   if (!isWide(cidr) || confirm === range) return undefined
   return `range: ${wideRangeProblem(cidr, `where it is meant, send "confirm": "${range}" with it.`)}`

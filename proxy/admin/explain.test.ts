@@ -69,6 +69,9 @@ describe('the verdict on an address', () => {
       'allowed: 2001:db8::7 is one of trustedProxies.ranges of the policy, which are never blocked.',
     )
     expect(because('192.0.2.17', [], { blocking: { allow: ['192.0.2.0/28'] } })).toMatch(/^free/)
+    expect(because('127.0.0.1', [])).toBe(
+      'allowed: 127.0.0.1 lies in 127.0.0.0/8, the addresses of this machine, which are never blocked.',
+    )
   })
 })
 

@@ -32,10 +32,14 @@ export const verdictOn = (address: IpAddress, covering: readonly Block[], policy
   const allowedBy = (cidr && neverBlocked(policy, cidr)) ?? null
   if (allowedBy !== null) {
     const lies = allowedBy.range === text ? 'is' : `lies in ${allowedBy.range},`
+    const whose =
+      allowedBy.by === 'this machine'
+        ? 'the addresses of this machine, which are'
+        : `one of ${allowedBy.by} of the policy, which are`
     const inVain = holding.length === 0 ? '' : ` ${covered(holding.length, '')} it without effect.`
     return {
       verdict: 'allowed',
-      because: `${text} ${lies} one of ${allowedBy.by} of the policy, which are never blocked.${inVain}`,
+      because: `${text} ${lies} ${whose} never blocked.${inVain}`,
       allowedBy,
     }
   }

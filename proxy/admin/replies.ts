@@ -335,8 +335,8 @@ export const operations: Readonly<Record<string, Operation>> = {
       200: {
         description: 'They hold here; in the fleet within a second.',
         schema: z.strictObject({
-          blocked: number(),
-          passed: number().describe('Ranges whose end had come: they are passed over.'),
+          blocked: number().describe('Lines; of several of one range the last counts.'),
+          passed: number().describe('Lines whose end had come: they are passed over.'),
           isFleetTold,
         }),
       },
@@ -359,7 +359,7 @@ export const operations: Readonly<Record<string, Operation>> = {
           policyVersion: number(),
           emergency: z.enum(['calm', 'emergency', 'recovering']).nullable().describe('null: not known here.'),
           allowedBy: z
-            .strictObject({ range: text(), by: z.enum(['blocking.allow', 'trustedProxies.ranges']) })
+            .strictObject({ range: text(), by: z.enum(['blocking.allow', 'trustedProxies.ranges', 'this machine']) })
             .nullable()
             .describe('Why no block has an effect on it.'),
           blocks: z

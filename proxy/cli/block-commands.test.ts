@@ -200,7 +200,7 @@ describe('blocks import', () => {
     const admin = await startAdmin({ 'POST /api/blocks/lines?seconds=60&reason=a+fair&confirm=0.0.0.0%2F0': ok })
     const list = '# fair\r\n\n192.0.2.7\r\n0.0.0.1/0 permanent all  of it\n'
     const args = ['blocks', 'import', '-', '--seconds', '60', '--reason', 'a fair', '--confirm', '0.0.0.0/0']
-    expect(await admin.run(args, {}, list)).toEqual({ exit: 0, stdout: '2 ranges are blocked.\n', stderr: '' })
+    expect(await admin.run(args, {}, list)).toEqual({ exit: 0, stdout: '2 lines are in force.\n', stderr: '' })
     expect(admin.seen).toMatchObject([
       { body: '192.0.2.7\n0.0.0.0/0 permanent all of it\n', contentType: 'text/plain; charset=utf-8' },
     ])
@@ -232,7 +232,7 @@ describe('blocks import', () => {
     const run = (count: number) =>
       admin.run(['blocks', 'import', '-', '--permanent'], {}, lines.slice(0, count).join(''))
     const { exit, stdout, stderr } = await run(150_000)
-    expect({ exit, stdout }).toEqual({ exit: 0, stdout: '5 ranges are blocked. 1 line had come to an end before.\n' })
+    expect({ exit, stdout }).toEqual({ exit: 0, stdout: '5 lines are in force. 1 line had come to an end before.\n' })
     expect(stderr).toBe(
       '100000 of 150000 lines have been taken.\n150000 of 150000 lines have been taken.\n' +
         'This instance alone knows it yet: the fleet is told once Redis is back.\n',

@@ -62,7 +62,7 @@ export const blocksImport: Command = async (context) => {
   }
   tellRemarks(context, sum)
   const passed = sum.passed === 0 ? '' : ` ${counted(sum.passed, 'line')} had come to an end before.`
-  const text = `${counted(sum.blocked, 'range')} ${sum.blocked === 1 ? 'is' : 'are'} blocked.${passed}`
+  const text = `${counted(sum.blocked, 'line')} ${sum.blocked === 1 ? 'is' : 'are'} in force.${passed}`
   return outcome({ body: {}, text: JSON.stringify(sum) }, text)
 }
 

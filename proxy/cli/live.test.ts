@@ -74,7 +74,7 @@ describe('the commands and a real proxy', () => {
     })
     expect(await cli('block ::/0 --permanent')).toMatchObject({ exit: 1, stderr: expect.stringContaining('is wider') })
     const list = '2001:db8::/48 permanent a fair\n198.51.100.7 2126-12-01T00:00:00.000Z\n'
-    expect(await cli('blocks import -', list)).toMatchObject({ exit: 0, stdout: '2 ranges are blocked.\n' })
+    expect(await cli('blocks import -', list)).toMatchObject({ exit: 0, stdout: '2 lines are in force.\n' })
     expect((await cli('blocks')).stdout).toMatch(/\n192\.0\.2\.0\/24 +manual +ADMIN_TOKEN .* 1 +scrapes\n/)
     expect((await cli('explain 192.0.2.7')).stdout).toMatch(
       /^192\.0\.2\.7 is blocked\.\n192\.0\.2\.0\/24 is blocked by ADMIN_TOKEN since .*: scrapes\.\n\n[\s\S]*\n192\.0\.2\.0\/24 +yes +manual/,
@@ -87,7 +87,7 @@ describe('the commands and a real proxy', () => {
     expect((await cli('explain 192.0.2.7')).stdout).toMatch(/^192\.0\.2\.7 is free\.\nNo block covers 192\.0\.2\.7\.\n/)
     const { stdout: out } = await cli('blocks export')
     expect(new Set(out.split('\n'))).toEqual(new Set(list.split('\n')))
-    expect(await cli('blocks import -', out)).toMatchObject({ exit: 0, stdout: '2 ranges are blocked.\n' })
+    expect(await cli('blocks import -', out)).toMatchObject({ exit: 0, stdout: '2 lines are in force.\n' })
     expect(child.lines.flatMap(({ audit }) => audit ?? [])).toEqual([
       ...['address blocked', 'blocks imported', 'address unblocked', 'blocks imported'],
     ])

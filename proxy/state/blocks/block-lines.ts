@@ -38,41 +38,54 @@ const PERMANENT = 'permanent'
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?Z$/
 const LAST_MS = Date.UTC(9999, 11, 31)
 const PROBLEMS_LIMIT = 100
-/** After so many lines others may have their turn. */
-const TURN_LINES = 200
+const SLICE_LINES = 500
 
 /**
- * All that is wrong is told by its line; then nothing of it is to be taken. What is yielded in between means nothing but
- * that others may have their turn.
+ * Reads it by slices, between which others may have their turn, and none of which need be kept. All that is wrong is told
+ * by its line; then nothing of it is to be taken.
+ *
+ * @returns the problems
  */
-export function* readingBlockLines(text: string, reading: BlockLinesReading): Generator<undefined, BlockLines> {
-  const lines: BlockLine[] = []
+export function* slicesOfBlockLines(
+  text: string,
+  reading: BlockLinesReading,
+): Generator<readonly BlockLine[], readonly DocumentProblem[]> {
   const problems: DocumentProblem[] = []
+  let slice: BlockLine[] = []
+  let count = 0
   let start = 0
   for (let number = 1; start <= text.length && problems.length < PROBLEMS_LIMIT; number++) {
     const newline = text.indexOf('\n', start)
     const end = newline === -1 ? text.length : newline
     const line = text.slice(start, end).trim()
     start = end + 1
-    if (number % TURN_LINES === 0) yield
+    if (number % SLICE_LINES === 0) {
+      yield slice
+      slice = []
+    }
     if (line === '' || line.startsWith('#')) continue
     const found = readLine(line, reading)
     if (typeof found === 'string') problems.push({ path: `line ${number}`, message: found })
-    else if (lines.length < reading.linesLimit) lines.push(found)
+    else if (++count <= reading.linesLimit) slice.push(found)
     else {
       problems.push({ path: `line ${number}`, message: `there are more than ${reading.linesLimit} lines: split them` })
       break
     }
   }
-  return problems.length === 0 ? { kind: 'read', lines } : { kind: 'bad', problems }
+  if (slice.length > 0) yield slice
+  return problems
 }
 
 /** The same for whoever holds nobody up. */
 export const readBlockLines = (text: string, reading: BlockLinesReading): BlockLines => {
-  const turns = readingBlockLines(text, reading)
+  const slices = slicesOfBlockLines(text, reading)
+  const lines: BlockLine[] = []
   for (;;) {
-    const turn = turns.next()
-    if (turn.done === true) return turn.value
+    const next = slices.next()
+    if (next.done === true) {
+      return next.value.length === 0 ? { kind: 'read', lines } : { kind: 'bad', problems: next.value }
+    }
+    for (const line of next.value) lines.push(line)
   }
 }
 

@@ -75,7 +75,7 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
 }
 
 /** Probes, and whoever is within the pod. */
-const LOOPBACK = ['127.0.0.0/8', '::1/128']
+export const LOOPBACK = ['127.0.0.0/8', '::1/128']
 
 const compileTrust = ({ ranges, clientHeader }: Policy['trustedProxies']): Trust | undefined =>
   ranges.length === 0 ? undefined : { ranges: new AddressRanges(ranges), field: clientHeader }
