@@ -7,8 +7,8 @@ import type { Violation } from './violation.ts'
 /** Of each client. */
 const VIOLATIONS_KEPT = 10
 const CLIENTS_LIMIT = 10_000
-/** A path may be long, and is the client's to choose. */
-const PATH_LIMIT = 200
+/** Both may be long, and are the client's to choose. */
+const [METHOD_LIMIT, PATH_LIMIT] = [32, 200]
 /** A timer of Redis takes no more. */
 const LONGEST_LIFE_MS = 365 * 86_400_000
 
@@ -35,7 +35,8 @@ export class Evidence {
 
   add(client: string, violation: Violation): void {
     const recent = this.#recent.get(client) ?? []
-    recent.push({ ...violation, path: violation.path.slice(0, PATH_LIMIT) })
+    const [method, path] = [violation.method.slice(0, METHOD_LIMIT), violation.path.slice(0, PATH_LIMIT)]
+    recent.push({ ...violation, method, path })
     if (recent.length > VIOLATIONS_KEPT) recent.shift()
     this.#recent.delete(client) // so that it is the youngest
     this.#recent.set(client, recent)

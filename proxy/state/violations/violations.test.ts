@@ -142,6 +142,23 @@ describe('a client', () => {
   })
 })
 
+it('who is half way to a block is suspicious, and who was blocked; not who has been let in again', async () => {
+  const { record, blocks, violations, policy, pass } = start()
+  const isSuspicious = (address: string) =>
+    violations.isSuspicious({ clientIp: parseAddress(address), policy } as unknown as Facts)
+  record('192.0.2.7', 2)
+  expect(isSuspicious('192.0.2.7')).toBe(false)
+  record('192.0.2.7')
+  expect([isSuspicious('192.0.2.7'), isSuspicious('192.0.2.8')]).toEqual([true, false])
+  pass(60_000)
+  expect(isSuspicious('192.0.2.7')).toBe(false)
+  record('192.0.2.7', 5)
+  pass(100_001)
+  expect([blocks.isBlocked(parseAddress('192.0.2.7') as IpAddress), isSuspicious('192.0.2.7')]).toEqual([false, true])
+  await blocks.unblock(['192.0.2.7'])
+  expect(isSuspicious('192.0.2.7')).toBe(false)
+})
+
 describe('nobody is blocked by itself', () => {
   it.each([
     ['who is in the allow-list', '198.51.100.7'],

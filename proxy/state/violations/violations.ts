@@ -38,8 +38,8 @@ export class Violations implements ViolationSink {
   readonly #blocks: LadderBlocks
   readonly #counts: SharedCounts
   readonly #evidence: Evidence
-  /** Who is suspicious, until when. */
-  readonly #suspects = new Map<string, number>()
+  /** Who is suspicious, until when, and unless it is blocked or unblocked meanwhile. */
+  readonly #suspects = new Map<string, { readonly untilMs: number; readonly mark: number }>()
   readonly #log: Logger
   readonly #clock: Clock
   readonly #random: () => number
@@ -82,9 +82,9 @@ export class Violations implements ViolationSink {
   isSuspicious({ clientIp, policy }: Facts): boolean {
     if (this.#suspects.size === 0 || clientIp === undefined) return false
     const client = clientRange(clientIp, policy)
-    const untilMs = this.#suspects.get(client)
-    if (untilMs === undefined) return false
-    if (untilMs > this.#clock.wallMs()) return true
+    const suspect = this.#suspects.get(client)
+    if (suspect === undefined) return false
+    if (suspect.untilMs > this.#clock.wallMs() && suspect.mark === this.#blocks.changeMark(client)) return true
     this.#suspects.delete(client)
     return false
   }
@@ -121,7 +121,7 @@ export class Violations implements ViolationSink {
 
   #suspect(client: string, untilMs: number): void {
     this.#suspects.delete(client) // so that it is the youngest
-    this.#suspects.set(client, untilMs)
+    this.#suspects.set(client, { untilMs, mark: this.#blocks.changeMark(client) })
     if (this.#suspects.size <= SUSPECTS_LIMIT) return
     const [oldest = ''] = this.#suspects.keys()
     this.#suspects.delete(oldest)
