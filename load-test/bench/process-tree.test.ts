@@ -47,8 +47,7 @@ test('the finer clock is believed while it agrees with the other', () => {
 })
 
 test('the CPU of a child and of its child is seen, and their memory', async () => {
-  const grandchild =
-    "while (process.cpuUsage().user < 300000); process.send('done'); setInterval(() => {}, 1000)"
+  const grandchild = "while (process.cpuUsage().user < 300000); process.send('done'); setInterval(() => {}, 1000)"
   const child = spawn(
     process.execPath,
     [
