@@ -84,12 +84,14 @@ export class BlockTable {
     if (family === undefined) return false
     const { index, lengths } = family
     const words = this.#wordsOf(address)
-    const count = lengths.of(words, this.#found)
-    for (let at = 0; at < count; at++) {
-      const id = index.find(words, this.#found[at] as number)
-      if (id !== -1 && holds(family, id, nowMs)) return true
+    for (let depth = 0; ; depth++) {
+      const count = lengths.of(words, depth, this.#found)
+      if (count === -1) return false
+      for (let at = 0; at < count; at++) {
+        const id = index.find(words, this.#found[at] as number)
+        if (id !== -1 && holds(family, id, nowMs)) return true
+      }
     }
-    return false
   }
 
   /** Of the blocks that hold now, the one that lasts longest. */
@@ -106,11 +108,15 @@ export class BlockTable {
     const family = typeof address === 'number' ? this.#ipv4 : this.#ipv6
     if (family === undefined) return []
     const words = this.#wordsOf(address)
-    const lengths = this.#found.slice(0, family.lengths.of(words, this.#found)).sort()
-    return [...lengths].flatMap((bits) => {
-      const id = family.index.find(words, bits)
-      return id === -1 ? [] : [blockAt(family, id)]
-    })
+    const blocks: Block[] = []
+    for (let depth = 0; ; depth++) {
+      const count = family.lengths.of(words, depth, this.#found)
+      if (count === -1) return blocks
+      for (const bits of this.#found.slice(0, count).sort()) {
+        const id = family.index.find(words, bits)
+        if (id !== -1) blocks.push(blockAt(family, id))
+      }
+    }
   }
 
   /**

@@ -7,8 +7,13 @@ import { type AddressWords, type PrefixHash, PrefixIndex } from './prefix-index.
 export interface NearbyLengths {
   add(words: AddressWords, bits: number): void
   remove(words: AddressWords, bits: number): void
-  /** Writes them to `into`, the shortest first; there may be some that do not cover it. @returns how many */
-  of(words: AddressWords, into: Uint8Array): number
+  /**
+   * Writes those of one depth to `into`; there may be some that do not cover it. To be asked for depth 0, 1, … in turn: whoever has
+   * found what it looks for needs no more.
+   *
+   * @returns how many; -1 where there is nothing so deep
+   */
+  of(words: AddressWords, depth: number, into: Uint8Array): number
 }
 
 /** How many prefixes there are of each short length. */
@@ -90,14 +95,15 @@ export class Ipv4Lengths implements NearbyLengths {
     }
   }
 
-  of(words: AddressWords, into: Uint8Array): number {
+  of(words: AddressWords, depth: number, into: Uint8Array): number {
     const half = words.a >>> HALF_BITS
-    const short = this.#covered[half] === 0 ? 0 : this.#short.of(into)
-    const count = turned(this.#lines, half, (words.a >>> 8) & 255, HALF_BITS, into, short)
-    if (this.#longer[half] === 0) return count
+    if (depth === 0) {
+      const short = this.#covered[half] === 0 ? 0 : this.#short.of(into)
+      return turned(this.#lines, half, (words.a >>> 8) & 255, HALF_BITS, into, short)
+    }
+    if (depth > 1 || this.#longer[half] === 0) return -1
     const id = this.#networks.find(words, NETWORK_BITS)
-    if (id === -1) return count
-    return turned(this.#chunkOf(id).lines, id & (CHUNK - 1), words.a & 255, NETWORK_BITS, into, count)
+    return id === -1 ? -1 : turned(this.#chunkOf(id).lines, id & (CHUNK - 1), words.a & 255, NETWORK_BITS, into, 0)
   }
 
   #cover(half: number, bits: number, by: 1 | -1): void {
@@ -158,6 +164,8 @@ interface Nodes {
 
 /** By what there is within the first 32, 48 and 64 bits of the address. */
 export class Ipv6Lengths implements NearbyLengths {
+  /** Whether the node that was looked at last has any beyond the next junction. */
+  #isDeeper = false
   readonly #short = new ShortLengths(JUNCTIONS[0])
   readonly #nodes: PrefixIndex
   readonly #chunks: Nodes[] = []
@@ -192,27 +200,25 @@ export class Ipv6Lengths implements NearbyLengths {
     }
   }
 
-  of(words: AddressWords, into: Uint8Array): number {
-    let count = this.#short.of(into)
-    for (let index = 0; index < JUNCTIONS.length; index++) {
-      const junction = JUNCTIONS[index] as number
-      const id = this.#nodes.find(words, junction)
-      if (id === -1) return count
-      const { low, high } = this.#chunkOf(id)
-      const lengths = low[id & (CHUNK - 1)] as number
-      const next = JUNCTIONS[index + 1]
-      if (next === undefined) {
-        const longer = high[id & (CHUNK - 1)] as number
-        count = written(lengths, junction, into, count)
-        count = written(longer, junction + 32, into, count)
-        if (longer < 0) into[count++] = LONGEST
-        return count
-      }
+  of(words: AddressWords, depth: number, into: Uint8Array): number {
+    if (depth === 0) return this.#short.of(into)
+    const junction = JUNCTIONS[depth - 1]
+    if (junction === undefined || (depth > 1 && !this.#isDeeper)) return -1
+    const id = this.#nodes.find(words, junction)
+    if (id === -1) return -1
+    const { low, high } = this.#chunkOf(id)
+    const lengths = low[id & (CHUNK - 1)] as number
+    const next = JUNCTIONS[depth]
+    if (next !== undefined) {
       const beyond = 1 << (next - junction)
-      count = written(lengths & (beyond - 1), junction, into, count)
-      if ((lengths & beyond) === 0) return count
+      this.#isDeeper = (lengths & beyond) !== 0
+      return written(lengths & (beyond - 1), junction, into, 0)
     }
-    return count
+    const longer = high[id & (CHUNK - 1)] as number
+    const count = written(longer, junction + 32, into, written(lengths, junction, into, 0))
+    if (longer >= 0) return count
+    into[count] = LONGEST
+    return count + 1
   }
 
   #chunkOf(id: number): Nodes {
