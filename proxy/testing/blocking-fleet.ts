@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock } from '#shared/clock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
@@ -118,5 +117,4 @@ const stop = async ({ guard, blocks, violations, proxy }: Instance): Promise<voi
   await violations.close()
   blocks.close()
   guard.close()
-  await delay(0)
 }
