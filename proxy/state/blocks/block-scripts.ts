@@ -29,13 +29,14 @@ end
  * may be forgotten. Gives what each range has afterwards.
  *
  * An unblock is of the block that it has seen, and of older ones. A block that is kept (it was made by itself, or while
- * there was no Redis) gives way to one that ends later, and to an unblock of it.
+ * there was no Redis) gives way to one that ends later, and to an unblock of it. The one that stays is as new as the newer of
+ * both: an unblock that has not seen that does not end it.
  */
 export const TELL = new Script(`${LEAVE}
 local found = {}
 local isChanged = false
 for i = 2, #ARGV, 4 do
-  local range, mode, entry = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local range, mode, entry, forgetAt = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local stamp, kind, figure, rest = string.match(entry, '^(%d+) (%a) (%d+)(.*)$')
   local known = redis.call('HGET', KEYS[2], range)
   local isTaken = true
@@ -48,6 +49,11 @@ for i = 2, #ARGV, 4 do
       isTaken = mode == 'set' or tonumber(stamp) > tonumber(knownFigure)
     elseif knownKind == 'b' then
       isTaken = mode == 'set' or tonumber(figure) > tonumber(knownFigure)
+      if not isTaken and tonumber(stamp) > knownStamp then
+        entry = stamp .. string.match(known, '^%d+(.*)$')
+        forgetAt = redis.call('ZSCORE', KEYS[4], range) or forgetAt
+        isTaken = true
+      end
     end
     if isTaken and tonumber(stamp) <= knownStamp then
       entry = string.format('%.0f', knownStamp + 1) .. ' ' .. kind .. ' ' .. figure .. rest
@@ -56,7 +62,7 @@ for i = 2, #ARGV, 4 do
   if isTaken and entry ~= known then
     redis.call('HSET', KEYS[2], range, entry)
     redis.call('ZADD', KEYS[3], redis.call('HINCRBY', KEYS[1], 'last', 1), range)
-    redis.call('ZADD', KEYS[4], ARGV[i + 3], range)
+    redis.call('ZADD', KEYS[4], forgetAt, range)
     isChanged = true
     known = entry
   end

@@ -7,6 +7,8 @@ import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
 import { type IpAddress, parseAddress } from '../../facts/ip-address.ts'
+import { blockText, unblockedText } from './block-entry.ts'
+import { BlockLink } from './block-link.ts'
 import { type BlockOrder, BlockStore, type BlockStoreSettings } from './block-store.ts'
 
 let redis: RedisProcess
@@ -310,4 +312,28 @@ it('a start without its Redis does not wait for it', async () => {
   const { store } = await opened(guard, NEVER_POLLS)
   expect(await store.block([order('198.51.100.7')])).toEqual({ isFleetTold: false })
   expect(store.isBlocked(ip('198.51.100.7'))).toBe(true)
+})
+
+describe('of two blocks of one range', () => {
+  it.each([
+    ['ends as late', 60_000],
+    ['ends sooner', 30_000],
+    ['has no end, as the other', Number.POSITIVE_INFINITY],
+  ])('one that was made while the other was ended elsewhere survives, also where it %s', async (_how, forMs) => {
+    const guard = await connectedGuard(singleTarget(redis.port), newService())
+    closing.push(() => guard.close())
+    const link = new BlockLink(guard)
+    const range = '198.51.100.7'
+    const nowMs = Date.now()
+    const made = (stamp: number, untilMs: number) => {
+      const entry = blockText({ ...order(range), stamp, untilMs, forgetAtMs: untilMs })
+      return { range, mode: 'keep', entry, forgetAtMs: untilMs } as const
+    }
+    const ended = (stamp: number, seenStamp: number) =>
+      ({ range, mode: 'keep', entry: unblockedText({ range, stamp, seenStamp }), forgetAtMs: nowMs + HOUR_MS }) as const
+    await link.tell([made(nowMs, nowMs + Math.max(forMs, 60_000))])
+    await link.tell([made(nowMs + 5, nowMs + forMs)])
+    expect((await link.tell([ended(nowMs + 6, nowMs)]))?.[0]?.kind).toBe('block')
+    expect((await link.tell([ended(nowMs + 7, nowMs + 5)]))?.[0]?.kind).toBe('unblocked')
+  })
 })
