@@ -6,7 +6,7 @@ export interface LadderRules {
   /** How many times longer each next block is. */
   readonly growth: number
   readonly longestBlockSeconds: number
-  /** When nothing has been heard of a client for so long since its last block, the next one is a first one. */
+  /** So long after the end of a client's last block, the next one is a first one. */
   readonly forgetAfterSeconds: number
   /** What was before a block must not count after it: it is remembered for as long as that could. */
   readonly windowSeconds: number

@@ -157,14 +157,16 @@ const blocking = part({
       'Never blocked, besides trusted proxies and this machine itself: the networks of operators, for example.',
     ),
   isAutomatic: flag().default(true).describe('Whether violations lead to a block.'),
-  violations: count({ min: 1, max: 1_000_000 }).default(20).describe('So many within `windowSeconds` lead to a block.'),
+  violations: count({ min: 1, max: 1_000_000 })
+    .default(20)
+    .describe('About so many within `windowSeconds` lead to a block.'),
   windowSeconds: seconds({ min: 1, max: DAY_SECONDS }).default(60).describe('See `violations`.'),
   firstBlockSeconds: seconds({ min: 1, max: YEAR_SECONDS }).default(60).describe('The first block of a client.'),
   growth: factor({ min: 1, max: 100 }).default(2).describe('How much longer each next one is.'),
   longestBlockSeconds: seconds({ min: 1, max: YEAR_SECONDS }).default(DAY_SECONDS).describe('No block is longer.'),
   forgetAfterSeconds: seconds({ min: 1, max: YEAR_SECONDS })
     .default(DAY_SECONDS)
-    .describe('Without a violation for so long, the next block is a first one.'),
+    .describe('So long after the end of a client’s last block, the next one is a first one.'),
 })
 
 const emergency = part({
