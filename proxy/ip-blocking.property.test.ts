@@ -204,6 +204,7 @@ class Run {
 
   async do(one: Step): Promise<void> {
     const { model } = this
+    model.nowMs += 10 // two changes of a range within one millisecond could not be told apart
     switch (one.do) {
       case 'block': {
         const untilMs = model.nowMs + one.seconds * 1_000
