@@ -27,7 +27,7 @@ export interface BlockPage {
 
 /**
  * Every block that this instance knows, those included that have passed and are remembered. What a look-up costs does not
- * depend on how many there are; a block takes some hundred bytes.
+ * depend on how many there are; a block takes one to two hundred bytes.
  */
 export class BlockTable {
   readonly #seed: number
