@@ -35,7 +35,7 @@ export class Evidence {
 
   add(client: string, violation: Violation): void {
     const recent = this.#recent.get(client) ?? []
-    const [method, path] = [violation.method.slice(0, METHOD_LIMIT), violation.path.slice(0, PATH_LIMIT)]
+    const [method, path] = [copied(violation.method, METHOD_LIMIT), copied(violation.path, PATH_LIMIT)]
     recent.push({ ...violation, method, path })
     if (recent.length > VIOLATIONS_KEPT) recent.shift()
     this.#recent.delete(client) // so that it is the youngest
@@ -63,6 +63,9 @@ export class Evidence {
     return text === undefined ? [] : (violations.safeParse(parsed(text)).data ?? [])
   }
 }
+
+/** A part of a string keeps the whole of it alive, and this one is a part of a request's head: what is remembered is a copy. */
+const copied = (text: string, limit: number): string => Buffer.from(text.slice(0, limit), 'latin1').toString('latin1')
 
 const parsed = (text: string): unknown => {
   try {

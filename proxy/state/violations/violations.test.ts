@@ -11,6 +11,7 @@ import { BlockStore } from '../blocks/block-store.ts'
 import type { EmergencyState } from '../emergency/emergency-state.ts'
 import { compilePolicy } from '../policy/compile.ts'
 import { readPolicy } from '../policy/read.ts'
+import { Evidence } from './evidence.ts'
 import { Violations } from './violations.ts'
 
 const closing: (() => unknown)[] = []
@@ -216,4 +217,20 @@ it('the violations of a fleet add up, and what led to a block is known to all', 
     'the other may know what led there',
     async () => (await one.violations.evidence('192.0.2.7')).length === 3,
   )
+})
+
+it('what is remembered of a request is a copy, which keeps no part of its head alive', () => {
+  const evidence = new Evidence(undefined)
+  const heldBytes = () => {
+    globalThis.gc?.()
+    return process.memoryUsage().heapUsed
+  }
+  const before = heldBytes()
+  for (let client = 0; client < 2_000; client++) {
+    const head = Buffer.alloc(30_000, 'x').toString('latin1')
+    const [method, path] = [head.slice(0, 20), head.slice(100, 200)]
+    evidence.add(`client ${client}`, { at: '', kind: 'rate-limited', what: 'limit', method, path })
+  }
+  expect(heldBytes() - before).toBeLessThan(20_000_000) // the heads are 60 MB
+  expect(evidence.recent('client 1999')).toHaveLength(1)
 })
