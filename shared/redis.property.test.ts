@@ -7,7 +7,7 @@ import { startCalls } from './testing/call-load.ts'
 import { eventually } from './testing/eventually.ts'
 import { guardOf, HOST, NO_ACCESS, singleTarget, TIMEOUT_MS } from './testing/redis-guards.ts'
 import { RedisProcess } from './testing/redis-process.ts'
-import { MASTER_NAME, startCluster, startSentinels, type Topology } from './testing/redis-topologies.ts'
+import { MASTER_NAME, mastersOf, startCluster, startSentinels, type Topology } from './testing/redis-topologies.ts'
 import { type SlowRelay, startSlowRelay } from './testing/slow-relay.ts'
 
 /** Beyond a timer that was set with the call. */
@@ -151,7 +151,7 @@ describe('Property 9: Redis Fallback Non-Blocking', () => {
 
     it('a master that is frozen costs the others nothing', async () => {
       const guard = guardOf(target())
-      const frozen = topology.servers[0] as RedisProcess
+      const [frozen] = (await mastersOf(topology)) as [RedisProcess]
       try {
         await eventually('the guard has connected', () => !guard.isImpaired)
         const { observed, stop } = startCalls(guard, TIMEOUT_MS)
@@ -173,11 +173,7 @@ describe('Property 9: Redis Fallback Non-Blocking', () => {
     }, 60_000)
 
     it('a master that is killed, and all nodes at once, are survived', async () => {
-      const masters: RedisProcess[] = []
-      for (const server of topology.servers) {
-        if (String((await server.command(['INFO', 'replication']))[0]).includes('role:master')) masters.push(server)
-      }
-      const victim = masters[1] as RedisProcess
+      const victim = (await mastersOf(topology))[1] as RedisProcess
       const freezeAll = async () => {
         for (const server of topology.servers) if (server.isRunning) server.freeze()
       }

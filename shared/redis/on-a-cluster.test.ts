@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { RedisGuard } from '../redis.ts'
 import { eventually } from '../testing/eventually.ts'
 import { connectedGuard, NO_ACCESS, quietLog } from '../testing/redis-guards.ts'
-import { startCluster, type Topology } from '../testing/redis-topologies.ts'
+import { mastersOf, startCluster, type Topology } from '../testing/redis-topologies.ts'
 import { Fleet } from './fleet.ts'
 import { LeaderLock } from './leader-lock.ts'
 import { SharedCounts } from './shared-counts.ts'
@@ -43,12 +43,13 @@ it('a master that dies takes no count with it', async () => {
   const keys = Array.from({ length: 30 }, (_, index) => `k${index}`)
   for (const key of keys) one.add(key, 1, 60_000)
   await one.flush()
-  await cluster.servers[0]?.kill()
+  const [lost] = await mastersOf(cluster)
+  await lost?.kill()
   for (const key of keys) other.add(key, 2, 60_000)
   await eventually('all are known to both', () =>
     keys.every((key) => one.add(key, 0, 60_000) === 3 && other.add(key, 0, 60_000) === 3),
   )
-  await cluster.servers[0]?.start()
+  await lost?.start()
   await one.close()
   await other.close()
 }, 60_000)

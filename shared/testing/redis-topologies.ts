@@ -48,6 +48,12 @@ export const startSentinels = async (): Promise<Topology> => {
   }
 }
 
+/** The servers that are masters now: on a busy machine a replica may have taken over before anything was done to its master. */
+export const mastersOf = async ({ servers }: Topology): Promise<readonly RedisProcess[]> => {
+  const roles = await Promise.all(servers.map((server) => server.command(['ROLE'])))
+  return servers.filter((_, index) => (roles[index] as [[string]])[0][0] === 'master')
+}
+
 /** Three masters, and after them a replica of each. */
 export const startCluster = async (): Promise<Topology> => {
   const servers: RedisProcess[] = []

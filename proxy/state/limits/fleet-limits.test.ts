@@ -6,7 +6,7 @@ import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { connectedGuard, NO_ACCESS, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
-import { startCluster, type Topology } from '#shared/testing/redis-topologies.ts'
+import { mastersOf, startCluster, type Topology } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
 import { admitsIn, claimIn } from '../../testing/limited-instance.ts'
 import { TestPolicies } from '../../testing/policies.ts'
@@ -291,7 +291,8 @@ describe('on a cluster', () => {
     )
     expect(shards.size).toBe(3)
 
-    cluster.servers[0]?.freeze()
+    const [lost] = await mastersOf(cluster)
+    lost?.freeze()
     const more = keys.map((key) => `more-${key}`)
     const isAlone = (key: string) =>
       claimIn(one.limits.states, active, 'slow', key, { nowMs: performance.now(), fleetSize: FLEET }).isAlone
@@ -301,7 +302,7 @@ describe('on a cluster', () => {
       return more.some(isAlone)
     })
     expect(more.filter(isAlone).length).toBeLessThan(200)
-    cluster.servers[0]?.thaw()
+    lost?.thaw()
     await eventually('all get the whole limit again', async () => {
       await one.limits.flush()
       return !more.some(isAlone)
