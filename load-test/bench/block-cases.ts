@@ -1,6 +1,10 @@
+import { systemClock } from '#shared/clock.ts'
 import type { IpAddress } from '../../proxy/facts/ip-address.ts'
+import type { Facts } from '../../proxy/layer.ts'
+import { blockList } from '../../proxy/layers/block-list.ts'
 import { cidrOf, formatCidr } from '../../proxy/state/addresses/cidr.ts'
 import { BlockTable } from '../../proxy/state/blocks/block-table.ts'
+import { TestPolicies } from '../../proxy/testing/policies.ts'
 import type { MicroCase } from './micro-cases.ts'
 
 /** A generator of numbers that are the same in each run: xorshift (Marsaglia, 2003). */
@@ -59,7 +63,29 @@ const lookUp = (count: number, family: 'IPv4' | 'IPv6'): MicroCase => {
   }
 }
 
-export const blockCases: readonly MicroCase[] = [0, 1_000, 1_000_000].flatMap((count) => [
-  lookUp(count, 'IPv4'),
-  lookUp(count, 'IPv6'),
-])
+/** What the layer does with requests of clients that lie among the blocks. */
+const layerCase = (count: number): MicroCase => {
+  let made: { readonly admit: (facts: Facts) => unknown; readonly facts: readonly Facts[] } | undefined
+  const make = () => {
+    const table = tableOf(count)
+    const next = numbers(11)
+    const { active: policy } = new TestPolicies({})
+    const isBlocked = (address: IpAddress) => table.isBlocked(address, systemClock.wallMs()) // as the store does
+    const layer = blockList({ size: table.size, isBlocked })
+    const facts = Array.from({ length: ADDRESSES }, () => ({ clientIp: next() >>> 1, policy }) as unknown as Facts)
+    return { admit: (one: Facts) => layer.admit?.(one), facts }
+  }
+  return {
+    name: `block-list layer, ${count.toLocaleString('en')} blocks`,
+    run(turn) {
+      made ??= make()
+      return made.admit(made.facts[turn & (ADDRESSES - 1)] as Facts)
+    },
+  }
+}
+
+export const blockCases: readonly MicroCase[] = [
+  ...[0, 1_000, 1_000_000].flatMap((count) => [lookUp(count, 'IPv4'), lookUp(count, 'IPv6')]),
+  layerCase(0),
+  layerCase(1_000),
+]

@@ -1,3 +1,4 @@
+import { Agent, get } from 'node:http'
 import { afterEach, describe, expect, it } from 'vitest'
 import { quietLog } from '#shared/testing/redis-guards.ts'
 import { BlockStore } from '../state/blocks/block-store.ts'
@@ -101,6 +102,29 @@ describe('who is blocked', () => {
     await statuses('198.51.100.7', '198.51.100.7')
     expect(proxy.lines.filter(({ refusal }) => refusal === 'blocked')).toEqual([])
   })
+})
+
+it('all exchanges in the log are those of who is blocked, too, where debug is wanted', async () => {
+  const { proxy, statuses, block } = await start(trusting(), { ACCESS_LOG: 'all', LOG_LEVEL: 'debug' })
+  await block('198.51.100.7')
+  await statuses('198.51.100.7')
+  expect(await proxy.line(({ refusal }) => refusal === 'blocked')).toMatchObject({ status: 403, level: 'debug' })
+})
+
+it('a connection serves others after it was refused for one that is blocked', async () => {
+  const { proxy, block } = await start()
+  await block('198.51.100.7')
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  opened.push({ close: () => agent.destroy() })
+  const ask = (address: string) =>
+    new Promise<readonly unknown[]>((resolve, reject) => {
+      const request = get(proxy.origin, { agent, headers: { 'X-Forwarded-For': address } }, (reply) => {
+        reply.resume().on('end', () => setImmediate(resolve, [reply.statusCode, request.reusedSocket]))
+      }).on('error', reject)
+    })
+  expect(await ask('198.51.100.7')).toEqual([403, false])
+  expect(await ask('198.51.100.8')).toEqual([200, true])
+  expect(await ask('198.51.100.7')).toEqual([403, true])
 })
 
 it('who is refused too often by a limit is blocked, and by its own 403s not for longer', async () => {

@@ -49,6 +49,18 @@ it('chance moves its end by a tenth at most, and never beyond the longest', () =
   )
 })
 
+it('chance spreads the ends over a tenth on either side', () => {
+  fc.assert(
+    fc.property(rules, now, (given, nowMs) => {
+      const wide = { ...given, longestBlockSeconds: given.firstBlockSeconds * 2 }
+      const lastsMs = (chance: number) => nextBlock(wide, undefined, nowMs, chance).untilMs - nowMs
+      const firstMs = given.firstBlockSeconds * 1_000
+      expect([lastsMs(0), lastsMs(0.5)]).toEqual([Math.round(firstMs * 0.9), firstMs])
+      expect(lastsMs(0.999_999)).toBeGreaterThanOrEqual(Math.floor(firstMs * 1.0999))
+    }),
+  )
+})
+
 it('it is a first one again once the last one is forgotten', () => {
   fc.assert(
     fc.property(rules, fc.integer({ min: 1, max: 30 }), now, random, (given, count, nowMs, chance) => {

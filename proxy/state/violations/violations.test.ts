@@ -1,5 +1,7 @@
+import { pino } from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Clock } from '#shared/clock.ts'
+import type { Logger } from '#shared/log.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { connectedGuard, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
@@ -27,11 +29,11 @@ const policyOf = (document: unknown) => {
 
 const five = { blocking: { violations: 5, windowSeconds: 60, firstBlockSeconds: 100, forgetAfterSeconds: 1_000 } }
 
-const start = (document: unknown = five, redis?: RedisGuard) => {
+const start = (document: unknown = five, redis?: RedisGuard, log: Logger = quietLog) => {
   let nowMs = 1_800_000_000_000
   const clock: Clock = { wallMs: () => nowMs, monotonicMs: () => nowMs }
   const blocks = new BlockStore(redis, quietLog, clock)
-  const violations = new Violations(redis, `i${Math.random()}`, blocks, quietLog, clock, () => 0.5)
+  const violations = new Violations(redis, `i${Math.random()}`, blocks, log, clock, () => 0.5)
   closing.push(() => {
     blocks.close()
     return violations.close()
@@ -135,7 +137,9 @@ describe('a client', () => {
 
   it('is blocked sooner in an emergency, and at one violation at the soonest', () => {
     const { record, isBlocked } = start()
-    record('192.0.2.7', 3, 'emergency')
+    record('192.0.2.7', 2, 'emergency')
+    expect(isBlocked('192.0.2.7')).toBe(false) // half of five is more than two
+    record('192.0.2.7', 1, 'emergency')
     expect(isBlocked('192.0.2.7')).toBe(true)
     const strict = start({ blocking: { violations: 1 } })
     strict.record('192.0.2.7', 1, 'recovering')
@@ -217,6 +221,49 @@ it('the violations of a fleet add up, and what led to a block is known to all', 
     'the other may know what led there',
     async () => (await one.violations.evidence('192.0.2.7')).length === 3,
   )
+})
+
+it('a block is one line of the log, however many requests come', () => {
+  const lines: { readonly msg: string }[] = []
+  const log = pino({}, { write: (line) => void lines.push(JSON.parse(line)) })
+  const { record } = start(five, undefined, log)
+  record('192.0.2.7', 500)
+  expect(lines).toMatchObject([{ msg: 'client blocked', block: '192.0.2.7', inARow: 1, violations: 5 }])
+})
+
+describe('what is remembered is bounded', () => {
+  const violation = (what: string) => ({ at: '', kind: 'rate-limited' as const, what, method: 'GET', path: '/' })
+
+  it('to the last ten of a client', () => {
+    const evidence = new Evidence(undefined)
+    for (let time = 0; time < 25; time++) evidence.add('a', violation(`${time}`))
+    const last = Array.from({ length: 10 }, (_, index) => `${index + 15}`)
+    expect(evidence.recent('a').map(({ what }) => what)).toEqual(last)
+  })
+
+  it('to the clients that were heard of last', () => {
+    const evidence = new Evidence(undefined)
+    for (let client = 0; client < 10_000; client++) evidence.add(`${client}`, violation(''))
+    evidence.add('0', violation('')) // is younger than 1 now
+    evidence.add('one more', violation(''))
+    expect(['0', '1', '2', 'one more'].map((client) => evidence.recent(client).length)).toEqual([2, 0, 1, 1])
+  })
+
+  it('to a part of what a client can make as long as it likes', () => {
+    const evidence = new Evidence(undefined)
+    evidence.add('a', { ...violation(''), method: 'M'.repeat(5_000), path: '/'.repeat(5_000) })
+    const [{ method, path } = violation('')] = evidence.recent('a')
+    expect([method.length, path.length]).toEqual([32, 200])
+  })
+
+  it('to the suspects that came last', () => {
+    const { record, violations, policy } = start({ blocking: { violations: 2 } })
+    const address = (index: number) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`
+    for (let index = 0; index <= 100_000; index++) record(address(index))
+    const isSuspicious = (index: number) =>
+      violations.isSuspicious({ clientIp: parseAddress(address(index)), policy } as unknown as Facts)
+    expect([0, 1, 100_000].map(isSuspicious)).toEqual([false, true, true])
+  })
 })
 
 it('what is remembered of a request is a copy, which keeps no part of its head alive', () => {
