@@ -2,7 +2,7 @@ import { systemClock } from '#shared/clock.ts'
 import type { IpAddress } from '../../proxy/facts/ip-address.ts'
 import type { Facts } from '../../proxy/layer.ts'
 import { blockList } from '../../proxy/layers/block-list.ts'
-import { cidrOf, formatCidr } from '../../proxy/state/addresses/cidr.ts'
+import { type Cidr, cidrOf, formatCidr } from '../../proxy/state/addresses/cidr.ts'
 import { BlockTable } from '../../proxy/state/blocks/block-table.ts'
 import { TestPolicies } from '../../proxy/testing/policies.ts'
 import type { MicroCase } from './micro-cases.ts'
@@ -23,51 +23,98 @@ const ipv6 = (first: number, next: () => number): IpAddress => [
   ...Array.from({ length: 7 }, () => next() & 0xffff),
 ]
 
+interface Blocks {
+  readonly table: BlockTable
+  readonly ranges: readonly Cidr[]
+}
+
+const made = new Map<number, Blocks>()
+
 /** Single addresses and ranges of all lengths, half of each family: of IPv4 in the lower half of its space, of IPv6 in 2000::/4. */
-const tableOf = (count: number): BlockTable => {
+const blocksOf = (count: number): Blocks => {
+  const known = made.get(count)
+  if (known !== undefined) return known
   const table = new BlockTable(1)
+  const ranges: Cidr[] = []
   const next = numbers(7)
   while (table.size < count) {
     const isIpv4 = (next() & 1) === 0
     const address = isIpv4 ? next() >>> 1 : ipv6(0x2000 | (next() & 0xfff), next)
-    const bits = isIpv4 ? 17 + (next() % 16) : 32 + (next() % 97)
+    const range = cidrOf(address, isIpv4 ? 17 + (next() % 16) : 32 + (next() % 97))
+    ranges.push(range)
     table.set({
-      ...{
-        range: formatCidr(cidrOf(address, bits)),
-        source: 'auto',
-        author: 'sidegate',
-        reason: '20 violations in 60 s',
-      },
+      ...{ range: formatCidr(range), source: 'auto', author: 'sidegate', reason: '20 violations in 60 s' },
       ...{ sinceMs: 0, untilMs: 4e12, forgetAtMs: 4e12, count: 1, stamp: 1 },
     })
   }
-  return table
+  made.set(count, { table, ranges })
+  return { table, ranges }
 }
 
 const ADDRESSES = 1 << 16
+const NOW_MS = 1e12
 
-/** Addresses that lie among the blocks: of IPv4 about half are blocked where there are a million, of IPv6 hardly any. */
-const lookUp = (count: number, family: 'IPv4' | 'IPv6'): MicroCase => {
-  let made: { readonly table: BlockTable; readonly addresses: readonly IpAddress[] } | undefined
+type Family = 'IPv4' | 'IPv6'
+
+/** Addresses that a look-up is made for, by where they lie. What lies beside a block and is blocked by another is left out. */
+const PLACES = {
+  /** Of IPv4 about half are blocked where there are a million, of IPv6 hardly any. */
+  'among them': (_blocks: Blocks, family: Family, next: () => number) =>
+    family === 'IPv4' ? next() >>> 1 : ipv6(0x2000 | (next() & 0xfff), next),
+  blocked: ({ ranges }: Blocks, family: Family, next: () => number) => addressIn(anyOf(ranges, family, next), next),
+  'beside a block': ({ table, ranges }: Blocks, family: Family, next: () => number) => {
+    for (;;) {
+      const range = anyOf(ranges, family, next)
+      const address = flipped(addressIn(range, next), range.bits - 1 - (next() & 7))
+      if (!table.isBlocked(address, NOW_MS)) return address
+    }
+  },
+}
+
+const anyOf = (ranges: readonly Cidr[], family: Family, next: () => number): Cidr => {
+  for (;;) {
+    const range = ranges[next() % ranges.length] as Cidr
+    if ((typeof range.address === 'number') === (family === 'IPv4')) return range
+  }
+}
+
+/** Any address of the range. */
+const addressIn = ({ address, bits }: Cidr, next: () => number): IpAddress => {
+  const width = typeof address === 'number' ? 32 : 128
+  let found = address
+  for (let bit = bits; bit < width; bit++) if ((next() & 1) === 1) found = flipped(found, bit)
+  return found
+}
+
+/** @param bit counted from the first */
+const flipped = (address: IpAddress, bit: number): IpAddress => {
+  if (typeof address === 'number') return (address ^ (0x8000_0000 >>> bit)) >>> 0
+  return address.map((group, index) => (index === bit >> 4 ? group ^ (0x8000 >> (bit & 15)) : group))
+}
+
+const lookUp = (count: number, family: Family, place: keyof typeof PLACES): MicroCase => {
+  let addresses: readonly IpAddress[] | undefined
+  let table: BlockTable | undefined
   const make = () => {
+    const blocks = blocksOf(count)
     const next = numbers(11)
-    const address = () => (family === 'IPv4' ? next() >>> 1 : ipv6(0x2000 | (next() & 0xfff), next))
-    return { table: tableOf(count), addresses: Array.from({ length: ADDRESSES }, address) }
+    table = blocks.table
+    return Array.from({ length: ADDRESSES }, () => PLACES[place](blocks, family, next))
   }
   return {
-    name: `block look-up, ${count.toLocaleString('en')} blocks, ${family}`,
+    name: `block look-up, ${count.toLocaleString('en')} blocks, ${family}${count === 0 ? '' : `, ${place}`}`,
     run(turn) {
-      made ??= make()
-      return made.table.isBlocked(made.addresses[turn & (ADDRESSES - 1)] as IpAddress, 1e12)
+      addresses ??= make()
+      return table?.isBlocked(addresses[turn & (ADDRESSES - 1)] as IpAddress, NOW_MS)
     },
   }
 }
 
 /** What the layer does with requests of clients that lie among the blocks. */
 const layerCase = (count: number): MicroCase => {
-  let made: { readonly admit: (facts: Facts) => unknown; readonly facts: readonly Facts[] } | undefined
+  let prepared: { readonly admit: (facts: Facts) => unknown; readonly facts: readonly Facts[] } | undefined
   const make = () => {
-    const table = tableOf(count)
+    const { table } = blocksOf(count)
     const next = numbers(11)
     const { active: policy } = new TestPolicies({})
     const isBlocked = (address: IpAddress) => table.isBlocked(address, systemClock.wallMs()) // as the store does
@@ -78,14 +125,21 @@ const layerCase = (count: number): MicroCase => {
   return {
     name: `block-list layer, ${count.toLocaleString('en')} blocks`,
     run(turn) {
-      made ??= make()
-      return made.admit(made.facts[turn & (ADDRESSES - 1)] as Facts)
+      prepared ??= make()
+      return prepared.admit(prepared.facts[turn & (ADDRESSES - 1)] as Facts)
     },
   }
 }
 
+const FAMILIES = ['IPv4', 'IPv6'] as const
+
 export const blockCases: readonly MicroCase[] = [
-  ...[0, 1_000, 1_000_000].flatMap((count) => [lookUp(count, 'IPv4'), lookUp(count, 'IPv6')]),
+  ...FAMILIES.map((family) => lookUp(0, family, 'among them')),
+  ...[1_000, 1_000_000].flatMap((count) =>
+    FAMILIES.flatMap((family) =>
+      (Object.keys(PLACES) as (keyof typeof PLACES)[]).map((place) => lookUp(count, family, place)),
+    ),
+  ),
   layerCase(0),
   layerCase(1_000),
 ]

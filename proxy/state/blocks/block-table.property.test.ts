@@ -126,8 +126,38 @@ it('the table knows what a plain list of ranges knows', () => agreesWithAList(()
 
 it('the table knows it where everything collides, too', () => agreesWithAList(() => new BlockTable(0, () => 7)))
 
-it('the table knows it where segments and marks collide, and places do not', () =>
-  agreesWithAList(() => new BlockTable(0, (a, b, c, d, bits) => (a ^ (a >>> 8) ^ b ^ c ^ d ^ bits) & 0x3f)))
+it('the table knows it where segments and marks collide, and some slots do', () =>
+  agreesWithAList(() => new BlockTable(0, (word) => (word ^ (word >>> 7)) & 0x3f)))
+
+it('the table knows it however often it grows and shrinks', () => {
+  const table = new BlockTable()
+  const block = (range: string): Block => ({
+    ...{ range, source: 'manual', author: 'a', reason: '', sinceMs: 0 },
+    ...{ untilMs: 2_000, forgetAtMs: 2_000, count: 1, stamp: 1 },
+  })
+  const rangesOf = (number: number) => [
+    `10.${number >> 8}.${number & 255}.0/${24 + (number % 9)}`,
+    `2001:db8:${number.toString(16)}::/${48 + (number % 81)}`,
+  ]
+  const addressesOf = (number: number) =>
+    rangesOf(number).map((one) => parseAddress(one.replace(/\/.*/u, '')) as IpAddress)
+  const areBlocked = (from: number, to: number) =>
+    new Set(
+      Array.from({ length: to - from }, (_, index) => addressesOf(from + index))
+        .flat()
+        .map((address) => table.isBlocked(address, 0)),
+    )
+  for (const count of [900, 3_000, 50, 1_100, 0, 20_000]) {
+    for (let number = table.size / 2; number < count; number++)
+      for (const one of rangesOf(number)) table.set(block(one))
+    for (let number = table.size / 2 - 1; number >= count; number--) {
+      for (const one of rangesOf(number)) table.delete(one)
+    }
+    expect(table.size).toBe(count * 2)
+    expect(areBlocked(0, count)).toEqual(new Set(count === 0 ? [] : [true]))
+    expect(areBlocked(count, count + 3_000)).toEqual(new Set([false]))
+  }
+})
 
 it('a page goes on where the one before has ended, whatever is taken away meanwhile', () => {
   const table = new BlockTable()
@@ -147,5 +177,6 @@ it('a page goes on where the one before has ended, whatever is taken away meanwh
     (one) => table.get(one) !== undefined,
   )
   expect(stayed.filter((one) => !seen.has(one))).toEqual([])
+  expect(table.page(2 ** 32, 10)).toEqual({ blocks: [], next: undefined })
   expect(stayed.length).toBeLessThan(1_000)
 })

@@ -1,23 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { IpAddress } from '../../facts/ip-address.ts'
-import { type Cidr, formatCidr, parseCidr } from '../addresses/cidr.ts'
+import { type Cidr, parseCidr } from '../addresses/cidr.ts'
 import type { Block } from './block.ts'
-import { BlockRecords } from './block-records.ts'
-import { Ipv4Lengths, Ipv6Lengths, type NearbyLengths } from './nearby-lengths.ts'
-import { type AddressWords, type PrefixHash, PrefixIndex } from './prefix-index.ts'
-
-/** All prefixes that cover an address are fewer. */
-const LENGTHS_LIMIT = 130
-
-/** Seconds since 1970 fit until the year 2106. */
-const NOTE_LIMIT = 0xffff_ffff
-
-/** The blocks of one family. */
-interface Family {
-  readonly index: PrefixIndex
-  readonly records: BlockRecords
-  readonly lengths: NearbyLengths
-}
+import { BlocksOfFamily } from './blocks-of-family.ts'
+import { IPV4_SHAPE, IPV6_SHAPE, type Mix } from './prefix-index.ts'
 
 export interface BlockPage {
   readonly blocks: readonly Block[]
@@ -27,71 +13,55 @@ export interface BlockPage {
 
 /**
  * Every block that this instance knows, those included that have passed and are remembered. What a look-up costs does not
- * depend on how many there are; a block takes one to two hundred bytes.
+ * depend on how many there are; a block takes some hundred bytes.
  */
 export class BlockTable {
   readonly #seed: number
-  readonly #hash: PrefixHash | undefined
+  readonly #mix: Mix | undefined
   /** Made when there is a first block: most proxies have none for most of their lives. */
-  #ipv4: Family | undefined
-  #ipv6: Family | undefined
-  /** Of the look-up under way: no memory is taken for one. */
-  readonly #found = new Uint8Array(LENGTHS_LIMIT)
-  readonly #words = { a: 0, b: 0, c: 0, d: 0 }
+  #ipv4: BlocksOfFamily | undefined
+  #ipv6: BlocksOfFamily | undefined
   #sweepAt = 0
 
-  /** @param hash in tests, one that collides */
-  constructor(seed: number = randomBytes(4).readInt32LE(), hash?: PrefixHash) {
+  /** @param mix in tests, one that collides */
+  constructor(seed: number = randomBytes(4).readInt32LE(), mix?: Mix) {
     this.#seed = seed
-    this.#hash = hash
+    this.#mix = mix
   }
 
   get size(): number {
-    return (this.#ipv4?.index.size ?? 0) + (this.#ipv6?.index.size ?? 0)
+    return (this.#ipv4?.size ?? 0) + (this.#ipv6?.size ?? 0)
   }
 
-  /** Takes the place of what there is of the same range. @throws RangeError where its range is none */
+  /** Takes the place of what there is of the same range. @throws RangeError where its range is none, or there are too many */
   set(block: Block): void {
     const cidr = parseCidr(block.range)
     if (cidr === undefined) throw new RangeError(`${block.range} is no range`)
-    const { index, records, lengths } = this.#familyOf(cidr.address)
-    const words = this.#wordsOf(cidr.address)
-    const before = index.size
-    const id = index.add(words, cidr.bits)
-    const isNew = index.size > before
-    if (isNew) lengths.add(words, cidr.bits)
-    records.set(id, block, isNew)
-    index.setNote(id, Math.min(Math.max(Math.ceil(block.untilMs / 1_000), 0), NOTE_LIMIT))
+    if (typeof cidr.address === 'number') {
+      this.#ipv4 ??= new BlocksOfFamily(IPV4_SHAPE, this.#seed, this.#mix)
+      this.#ipv4.set(cidr, block)
+    } else {
+      this.#ipv6 ??= new BlocksOfFamily(IPV6_SHAPE, this.#seed, this.#mix)
+      this.#ipv6.set(cidr, block)
+    }
   }
 
   /** @returns whether there was one */
   delete(range: string): boolean {
-    const place = this.#placeOf(range)
-    if (place === undefined) return false
-    this.#remove(place.family, place.id, this.#wordsOf(place.cidr.address), place.cidr.bits)
-    return true
+    const cidr = parseCidr(range)
+    return cidr !== undefined && this.#familyOf(cidr)?.delete(cidr) === true
   }
 
   /** The block of exactly this range, be it one that has passed. */
   get(range: string): Block | undefined {
-    const place = this.#placeOf(range)
-    return place === undefined ? undefined : blockOf(place.family, place.id, place.cidr)
+    const cidr = parseCidr(range)
+    return cidr === undefined ? undefined : this.#familyOf(cidr)?.get(cidr)
   }
 
   /** Whether any block that covers the address holds now. */
   isBlocked(address: IpAddress, nowMs: number): boolean {
     const family = typeof address === 'number' ? this.#ipv4 : this.#ipv6
-    if (family === undefined) return false
-    const { index, lengths } = family
-    const words = this.#wordsOf(address)
-    for (let depth = 0; ; depth++) {
-      const count = lengths.of(words, depth, this.#found)
-      if (count === -1) return false
-      for (let at = 0; at < count; at++) {
-        const id = index.find(words, this.#found[at] as number)
-        if (id !== -1 && holds(family, id, nowMs)) return true
-      }
-    }
+    return family?.isBlocked(address, nowMs) ?? false
   }
 
   /** Of the blocks that hold now, the one that lasts longest. */
@@ -106,17 +76,7 @@ export class BlockTable {
   /** All that cover the address, the widest first, those that have passed included. */
   covering(address: IpAddress): Block[] {
     const family = typeof address === 'number' ? this.#ipv4 : this.#ipv6
-    if (family === undefined) return []
-    const words = this.#wordsOf(address)
-    const blocks: Block[] = []
-    for (let depth = 0; ; depth++) {
-      const count = family.lengths.of(words, depth, this.#found)
-      if (count === -1) return blocks
-      for (const bits of this.#found.slice(0, count).sort()) {
-        const id = family.index.find(words, bits)
-        if (id !== -1) blocks.push(blockAt(family, id))
-      }
-    }
+    return family?.covering(address) ?? []
   }
 
   /**
@@ -124,112 +84,42 @@ export class BlockTable {
    * that is not taken away and made again.
    */
   page(cursor: number, limit: number): BlockPage {
-    const families = [this.#ipv4, this.#ipv6]
     const blocks: Block[] = []
+    const end = this.#end
     let at = cursor
     for (; blocks.length < limit; at++) {
-      const place = placed(at, families)
-      if (place === undefined) return { blocks, next: undefined }
-      if (place.family?.index.at(place.id) !== undefined) blocks.push(blockAt(place.family, place.id))
+      if (at >= end) return { blocks, next: undefined }
+      const family = this.#familyAt(at)
+      if (family?.has(at >>> 1) === true) blocks.push(family.at(at >>> 1))
     }
     return { blocks, next: at }
   }
 
   /** Looks at so many, where the call before has stopped, and drops those that nothing is to be remembered of. @returns how many */
   sweep(nowMs: number, limit: number): number {
-    const families = [this.#ipv4, this.#ipv6]
+    const end = this.#end
     let dropped = 0
     for (let looked = 0; looked < limit; looked++) {
-      const place = placed(this.#sweepAt, families)
-      if (place === undefined) {
+      if (this.#sweepAt >= end) {
         this.#sweepAt = 0
         return dropped
       }
+      if (this.#familyAt(this.#sweepAt)?.forget(this.#sweepAt >>> 1, nowMs) === true) dropped++
       this.#sweepAt++
-      const { family, id } = place
-      const prefix = family?.index.at(id)
-      if (family === undefined || prefix === undefined || family.records.forgetAtMs(id) > nowMs) continue
-      this.#remove(family, id, prefix.words, prefix.bits)
-      dropped++
     }
     return dropped
   }
 
-  #remove({ index, records, lengths }: Family, id: number, words: AddressWords, bits: number): void {
-    lengths.remove(words, bits)
-    records.delete(id)
-    index.remove(id)
+  #familyOf({ address }: Cidr): BlocksOfFamily | undefined {
+    return typeof address === 'number' ? this.#ipv4 : this.#ipv6
   }
 
-  #placeOf(range: string): { family: Family; id: number; cidr: Cidr } | undefined {
-    const cidr = parseCidr(range)
-    if (cidr === undefined) return undefined
-    const family = typeof cidr.address === 'number' ? this.#ipv4 : this.#ipv6
-    const id = family?.index.find(this.#wordsOf(cidr.address), cidr.bits) ?? -1
-    return family === undefined || id === -1 ? undefined : { family, id, cidr }
+  /** Both families' numbers are in one row: even ones are IPv4's. */
+  #familyAt(at: number): BlocksOfFamily | undefined {
+    return (at & 1) === 0 ? this.#ipv4 : this.#ipv6
   }
 
-  #familyOf(address: IpAddress): Family {
-    if (typeof address === 'number') {
-      this.#ipv4 ??= {
-        index: new PrefixIndex(1, this.#seed, this.#hash),
-        records: new BlockRecords(),
-        lengths: new Ipv4Lengths(this.#seed, this.#hash),
-      }
-      return this.#ipv4
-    }
-    this.#ipv6 ??= {
-      index: new PrefixIndex(4, this.#seed, this.#hash),
-      records: new BlockRecords(),
-      lengths: new Ipv6Lengths(this.#seed, this.#hash),
-    }
-    return this.#ipv6
-  }
-
-  /** Good until the next call. */
-  #wordsOf(address: IpAddress): AddressWords {
-    const words = this.#words
-    if (typeof address === 'number') {
-      words.a = address | 0
-      words.b = 0
-      words.c = 0
-      words.d = 0
-    } else {
-      words.a = ((address[0] as number) << 16) | (address[1] as number)
-      words.b = ((address[2] as number) << 16) | (address[3] as number)
-      words.c = ((address[4] as number) << 16) | (address[5] as number)
-      words.d = ((address[6] as number) << 16) | (address[7] as number)
-    }
-    return words
+  get #end(): number {
+    return Math.max(this.#ipv4?.idsEnd ?? 0, this.#ipv6?.idsEnd ?? 0) * 2
   }
 }
-
-/** Whether it has not passed. The whole second of its end lies beside its key; only within that second is more looked at. */
-const holds = ({ index, records }: Family, id: number, nowMs: number): boolean => {
-  const aheadMs = index.note(id) * 1_000 - nowMs
-  return aheadMs > 1_000 || (aheadMs > 0 && records.untilMs(id) > nowMs)
-}
-
-/** Both families' numbers in one row: even ones are IPv4's. Undefined behind the last of both. */
-const placed = (
-  at: number,
-  [ipv4, ipv6]: readonly (Family | undefined)[],
-): { family: Family | undefined; id: number } | undefined => {
-  const id = at >>> 1
-  if (id >= Math.max(ipv4?.index.idsEnd ?? 0, ipv6?.index.idsEnd ?? 0)) return undefined
-  return { family: (at & 1) === 0 ? ipv4 : ipv6, id }
-}
-
-const blockAt = (family: Family, id: number): Block => {
-  const { words, bits } = family.index.at(id) as { words: AddressWords; bits: number }
-  const isIpv4 = family.lengths instanceof Ipv4Lengths
-  return blockOf(family, id, { address: isIpv4 ? words.a >>> 0 : groupsOf(words), bits })
-}
-
-const blockOf = ({ records }: Family, id: number, cidr: Cidr): Block => ({
-  range: formatCidr(cidr),
-  ...records.get(id),
-})
-
-const groupsOf = ({ a, b, c, d }: AddressWords): readonly number[] =>
-  [a, b, c, d].flatMap((word) => [word >>> 16, word & 0xffff])

@@ -1,223 +1,238 @@
-/** Words of 32 bits, the first ones first: one of IPv4, four of IPv6, of which unused ones are 0. */
-export interface AddressWords {
-  readonly a: number
-  readonly b: number
-  readonly c: number
-  readonly d: number
+import type { IpAddress } from '../../facts/ip-address.ts'
+import type { Cidr } from '../addresses/cidr.ts'
+import { maskedWord, writeWords } from './address-words.ts'
+import { DEEPER, NearbyLengths } from './nearby-lengths.ts'
+import { PrefixList } from './prefix-list.ts'
+import { PrefixSlots } from './prefix-slots.ts'
+
+/** Spreads a word of 32 bits over all of them. */
+export type Mix = (word: number) => number
+
+/** All prefixes that cover an address are fewer. */
+const COVERING_LIMIT = 130
+const PREFIXES_LIMIT = 8_000_000
+/** So many have few cells, which cost little memory: the lengths of a million are counted in some 10 MB, or 30 where all lengths are used. */
+const FEW_PREFIXES = 1_000
+const FEW_CELLS = 1 << 12
+const CELLS = 1 << 16
+
+interface Shape {
+  readonly words: number
+  /** An address is hashed by groups of so many bits, 2 to the power of `groupShift`. */
+  readonly groupShift: number
+  readonly levels: number
 }
 
-export type PrefixHash = (a: number, b: number, c: number, d: number, bits: number, seed: number) => number
-
-const SEGMENTS = 256
-const FIRST_SLOTS = 8
-/** Of the slots of a segment; above it there are twice as many. */
-const FULL_SHARE = 0.7
-/** A slot is a mark of 8 bits, so that few keys are looked at in vain, and a number of 24; 0 where it is empty. */
-const ID_BITS = 24
-const ID_MASK = (1 << ID_BITS) - 1
-const CHUNK_BITS = 15
-const CHUNK = 1 << CHUNK_BITS
-/** In the place of the length, where a number has no prefix. */
-const FREE = 255
-/** A row of a prefix: its length, what its owner notes, its words. What one look-up needs lies side by side. */
-const [BITS, NOTE, WORDS] = [0, 1, 2]
-
-interface Segment {
-  slots: Uint32Array
-  used: number
-}
+export const IPV4_SHAPE: Shape = { words: 1, groupShift: 3, levels: 4 }
+export const IPV6_SHAPE: Shape = { words: 4, groupShift: 4, levels: 8 }
 
 /**
- * Which prefixes there are, each with a small number of its own, under which others may keep what they know of it. A hash
- * table with open addressing in 256 segments: each grows by itself, so that no call waits for all to be moved, and what is
- * removed leaves no gap behind.
+ * The prefixes of one family, each with a small number of its own, under which others may keep what they know of it. What
+ * a look-up costs: a hash of the address group by group, and for each length that there may be near it one bit; memory
+ * that no cache holds is read about once for each prefix that is found.
  */
 export class PrefixIndex {
-  readonly #words: 1 | 4
-  readonly #rowWords: number
+  /** Of the last {@link findCovering}. */
+  readonly foundIds = new Int32Array(COVERING_LIMIT)
+  readonly foundNotes = new Uint32Array(COVERING_LIMIT)
+  readonly #shape: Shape
+  readonly #groupBits: number
   readonly #seed: number
-  /** In tests, one that collides. */
-  readonly #hash: PrefixHash | undefined
-  readonly #segments: Segment[] = Array.from({ length: SEGMENTS }, () => ({
-    slots: new Uint32Array(FIRST_SLOTS),
-    used: 0,
-  }))
-  readonly #rows: Int32Array[] = []
-  readonly #free: number[] = []
-  #idsEnd = 0
-  #size = 0
+  readonly #mix: Mix | undefined
+  #lengths: NearbyLengths
+  readonly #list: PrefixList
+  readonly #slots: PrefixSlots
+  /** Of the address that is asked for, and of a prefix: no memory is taken for a look-up. */
+  readonly #words = new Int32Array(4)
+  readonly #prefix = new Int32Array(4)
+  readonly #levelHashes = new Int32Array(8)
+  readonly #nearby = new Int32Array(8)
+  readonly #likelyHashes = new Int32Array(COVERING_LIMIT)
+  readonly #likelyBits = new Uint8Array(COVERING_LIMIT)
 
-  /** @param seed secret: whoever knew it could choose addresses that collide */
-  constructor(words: 1 | 4, seed: number, hash?: PrefixHash) {
-    this.#words = words
-    this.#rowWords = WORDS + words
+  /**
+   * @param seed secret: whoever knew it could choose addresses that collide
+   * @param mix in tests, one that collides
+   */
+  constructor(shape: Shape, seed: number, mix?: Mix) {
+    this.#shape = shape
+    this.#groupBits = 1 << shape.groupShift
     this.#seed = seed
-    this.#hash = hash
+    this.#mix = mix
+    this.#lengths = new NearbyLengths(shape.levels, FEW_CELLS)
+    this.#list = new PrefixList(shape.words)
+    this.#slots = new PrefixSlots(shape.words, (words, bits) => this.#hashOf(words, bits))
   }
 
   get size(): number {
-    return this.#size
+    return this.#list.size
   }
 
   /** All numbers are below this. */
   get idsEnd(): number {
-    return this.#idsEnd
+    return this.#list.end
   }
 
-  /** The number of the prefix of so many bits of an address; -1 for none. */
-  find(address: AddressWords, bits: number): number {
-    const a = masked(address.a, bits)
-    const b = masked(address.b, bits - 32)
-    const c = masked(address.c, bits - 64)
-    const d = masked(address.d, bits - 96)
-    const hash = this.#hashOf(a, b, c, d, bits)
-    const { slots } = this.#segments[hash >>> 24] as Segment
-    const last = slots.length - 1
-    const mark = markOf(hash)
-    for (let at = hash & last; ; at = (at + 1) & last) {
-      const slot = slots[at] as number
-      if (slot === 0) return -1
-      if (slot >>> ID_BITS === mark && this.#is(slot & ID_MASK, a, b, c, d, bits)) return slot & ID_MASK
-    }
+  has(id: number): boolean {
+    return this.#list.bits(id) !== -1
   }
 
-  /** @returns the number that it has from now on. @throws RangeError where there are 16 million */
-  add(address: AddressWords, bits: number): number {
-    const known = this.find(address, bits)
-    if (known !== -1) return known
-    const id = this.#free.pop() ?? this.#idsEnd++
-    if (id > ID_MASK) throw new RangeError('there are too many prefixes')
-    if (id >>> CHUNK_BITS === this.#rows.length) {
-      const rows = new Int32Array(CHUNK * this.#rowWords)
-      for (let at = BITS; at < rows.length; at += this.#rowWords) rows[at] = FREE
-      this.#rows.push(rows)
+  /** @param id of one that there is */
+  cidr(id: number): Cidr {
+    return this.#list.cidr(id)
+  }
+
+  /** The number of exactly this prefix; -1 for none. */
+  find({ address, bits }: Cidr): number {
+    writeWords(address, this.#words)
+    const place = this.#slots.find(this.#hashOf(this.#words, bits), this.#words, bits)
+    return place === -1 ? -1 : this.#slots.id(place)
+  }
+
+  /**
+   * Finds those that cover an address, the widest first.
+   * @param enough no more are looked for behind one whose note is greater
+   * @returns how many; `foundIds` and `foundNotes` have them
+   */
+  findCovering(address: IpAddress, enough: number): number {
+    writeWords(address, this.#words)
+    const slots = this.#slots
+    const likely = this.#findLikely(this.#findNearby())
+    let found = 0
+    for (let at = 0; at < likely; at++) {
+      const place = slots.find(this.#likelyHashes[at] as number, this.#words, this.#likelyBits[at] as number)
+      if (place === -1) continue
+      const note = slots.note(place)
+      this.foundIds[found] = slots.id(place)
+      this.foundNotes[found++] = note
+      if (note > enough) return found
     }
-    const rows = this.#rowsOf(id)
-    const row = this.#rowOf(id)
-    rows[row + BITS] = bits
-    rows[row + NOTE] = 0
-    rows[row + WORDS] = masked(address.a, bits)
-    if (this.#words === 4) {
-      rows[row + WORDS + 1] = masked(address.b, bits - 32)
-      rows[row + WORDS + 2] = masked(address.c, bits - 64)
-      rows[row + WORDS + 3] = masked(address.d, bits - 96)
+    return found
+  }
+
+  /** Reads of all levels what there is near the address before any of it is used: so the reads wait for memory together. */
+  #findNearby(): number {
+    const { levels } = this.#shape
+    const words = this.#words
+    let hash = this.#seed
+    for (let level = 0; level < levels; level++) {
+      const nearby = this.#lengths.mask(level, hash)
+      this.#levelHashes[level] = hash
+      this.#nearby[level] = nearby
+      if ((nearby & DEEPER) === 0) return level + 1
+      hash = this.#mixed(hash ^ this.#groupOf(words, level))
     }
-    const hash = this.#hashAt(id)
-    const segment = this.#segments[hash >>> 24] as Segment
-    if (segment.used >= segment.slots.length * FULL_SHARE) this.#grow(segment)
-    insert(segment.slots, hash, id)
-    segment.used++
-    this.#size++
+    return levels
+  }
+
+  /** Of the lengths that are near, those that the slots do not rule out at once; for the same reason without a branch. */
+  #findLikely(levels: number): number {
+    const { groupShift } = this.#shape
+    const hashes = this.#likelyHashes
+    const lengths = this.#likelyBits
+    let likely = 0
+    for (let level = 0; level < levels; level++) {
+      const hash = this.#levelHashes[level] as number
+      const group = this.#groupOf(this.#words, level)
+      for (let rests = (this.#nearby[level] as number) & ~DEEPER; rests !== 0; rests &= rests - 1) {
+        const rest = 31 - Math.clz32(rests & -rests)
+        const prefixHash = this.#mixed(hash ^ this.#restOf(group, rest))
+        hashes[likely] = prefixHash
+        lengths[likely] = (level << groupShift) + rest
+        likely += this.#slots.filtered(prefixHash)
+      }
+    }
+    return likely
+  }
+
+  /**
+   * @param note 32 bits that are found together with it, in the place of those that there are
+   * @returns the number that it has from now on
+   * @throws RangeError where there are too many
+   */
+  add({ address, bits }: Cidr, note: number): number {
+    writeWords(address, this.#words)
+    const hash = this.#hashOf(this.#words, bits)
+    const place = this.#slots.find(hash, this.#words, bits)
+    if (place !== -1) {
+      this.#slots.setNote(place, note)
+      return this.#slots.id(place)
+    }
+    if (this.size >= PREFIXES_LIMIT) throw new RangeError(`there are ${PREFIXES_LIMIT} prefixes: no more are held`)
+    const { words } = this.#shape
+    for (let at = 0; at < words; at++) this.#prefix[at] = maskedWord(this.#words[at] as number, bits - at * 32)
+    const id = this.#list.add(this.#prefix, bits)
+    this.#slots.insert(hash, this.#prefix, bits, id, note)
+    if (this.#lengths.cells === FEW_CELLS && this.size > FEW_PREFIXES) this.#countInMoreCells()
+    else this.#countLengths(this.#prefix, bits, 1)
     return id
   }
 
-  remove(id: number): void {
-    const hash = this.#hashAt(id)
-    const segment = this.#segments[hash >>> 24] as Segment
-    const { slots } = segment
-    const last = slots.length - 1
-    let gap = hash & last
-    while (((slots[gap] as number) & ID_MASK) !== id || slots[gap] === 0) gap = (gap + 1) & last
-    // What stands behind it and may stand here moves up: a search must not end before it.
-    for (let at = (gap + 1) & last; slots[at] !== 0; at = (at + 1) & last) {
-      const home = this.#hashAt((slots[at] as number) & ID_MASK) & last
-      if (((at - home) & last) < ((at - gap) & last)) continue
-      slots[gap] = slots[at] as number
-      gap = at
+  /** Once, for good. So far no number is free: those that were are taken again before there is a new one. */
+  #countInMoreCells(): void {
+    this.#lengths = new NearbyLengths(this.#shape.levels, CELLS)
+    for (let id = 0; id < this.idsEnd; id++) {
+      const { address, bits } = this.#list.cidr(id)
+      writeWords(address, this.#words)
+      this.#countLengths(this.#words, bits, 1)
     }
-    slots[gap] = 0
-    segment.used--
-    this.#rowsOf(id)[this.#rowOf(id) + BITS] = FREE
-    this.#free.push(id)
-    this.#size--
   }
 
-  /** Undefined for a number that no prefix has. */
-  at(id: number): { readonly words: AddressWords; readonly bits: number } | undefined {
-    if (id >= this.#idsEnd) return undefined
-    const rows = this.#rowsOf(id)
-    const row = this.#rowOf(id)
-    const bits = rows[row + BITS] as number
-    if (bits === FREE) return undefined
-    const word = (index: number) => (index < this.#words ? (rows[row + WORDS + index] as number) : 0)
-    return { words: { a: word(0), b: word(1), c: word(2), d: word(3) }, bits }
+  /** @param id of one that there is */
+  remove(id: number): void {
+    const { address, bits } = this.#list.cidr(id)
+    writeWords(address, this.#words)
+    const hash = this.#hashOf(this.#words, bits)
+    this.#slots.remove(this.#slots.find(hash, this.#words, bits), hash)
+    this.#countLengths(this.#words, bits, -1)
+    this.#list.remove(id)
   }
 
-  /** 32 bits that lie beside the key; 0 at first. */
-  note(id: number): number {
-    return (this.#rowsOf(id)[this.#rowOf(id) + NOTE] as number) >>> 0
+  #countLengths(words: Int32Array, bits: number, by: 1 | -1): void {
+    const last = this.#levelOf(bits)
+    let hash = this.#seed
+    for (let level = 0; level < last; level++) {
+      this.#lengths.changeDeeper(level, hash, by)
+      hash = this.#mixed(hash ^ this.#groupOf(words, level))
+    }
+    this.#lengths.change(last, hash, bits - (last << this.#shape.groupShift), by)
   }
 
-  setNote(id: number, note: number): void {
-    this.#rowsOf(id)[this.#rowOf(id) + NOTE] = note
+  /** Whole addresses are of the last level, too: there is none behind it. */
+  #levelOf(bits: number): number {
+    return Math.min(bits >>> this.#shape.groupShift, this.#shape.levels - 1)
   }
 
-  #rowsOf(id: number): Int32Array {
-    return this.#rows[id >>> CHUNK_BITS] as Int32Array
+  #groupOf(words: Int32Array, level: number): number {
+    const firstBit = level << this.#shape.groupShift
+    const word = words[firstBit >>> 5] as number
+    return (word >>> (32 - this.#groupBits - (firstBit & 31))) & ((1 << this.#groupBits) - 1)
   }
 
-  #rowOf(id: number): number {
-    return (id & (CHUNK - 1)) * this.#rowWords
+  /** The first bits of a group behind a 1, which tells how many there are. */
+  #restOf(group: number, rest: number): number {
+    return (1 << rest) | (group >>> (this.#groupBits - rest))
   }
 
-  #is(id: number, a: number, b: number, c: number, d: number, bits: number): boolean {
-    const rows = this.#rowsOf(id)
-    const row = this.#rowOf(id)
-    if (rows[row + BITS] !== bits || rows[row + WORDS] !== a) return false
-    return (
-      this.#words === 1 || (rows[row + WORDS + 1] === b && rows[row + WORDS + 2] === c && rows[row + WORDS + 3] === d)
-    )
+  #hashOfGroups(words: Int32Array, level: number): number {
+    let hash = this.#seed
+    for (let at = 0; at < level; at++) hash = this.#mixed(hash ^ this.#groupOf(words, at))
+    return hash
   }
 
-  #hashAt(id: number): number {
-    const rows = this.#rowsOf(id)
-    const row = this.#rowOf(id)
-    const [bits, a] = [rows[row + BITS] as number, rows[row + WORDS] as number]
-    if (this.#words === 1) return this.#hashOf(a, 0, 0, 0, bits)
-    const [b, c, d] = [
-      rows[row + WORDS + 1] as number,
-      rows[row + WORDS + 2] as number,
-      rows[row + WORDS + 3] as number,
-    ]
-    return this.#hashOf(a, b, c, d, bits)
+  #hashOf(words: Int32Array, bits: number): number {
+    const level = this.#levelOf(bits)
+    const rest = this.#restOf(this.#groupOf(words, level), bits - (level << this.#shape.groupShift))
+    return this.#mixed(this.#hashOfGroups(words, level) ^ rest)
   }
 
-  #hashOf(a: number, b: number, c: number, d: number, bits: number): number {
-    if (this.#hash !== undefined) return this.#hash(a, b, c, d, bits, this.#seed)
-    return mixed(a, b, c, d, bits, this.#seed)
-  }
-
-  #grow(segment: Segment): void {
-    const slots = new Uint32Array(segment.slots.length * 2)
-    for (const slot of segment.slots) if (slot !== 0) insert(slots, this.#hashAt(slot & ID_MASK), slot & ID_MASK)
-    segment.slots = slots
+  #mixed(word: number): number {
+    return this.#mix === undefined ? murmurMix(word) : this.#mix(word)
   }
 }
 
-const insert = (slots: Uint32Array, hash: number, id: number): void => {
-  const last = slots.length - 1
-  let at = hash & last
-  while (slots[at] !== 0) at = (at + 1) & last
-  slots[at] = (markOf(hash) << ID_BITS) | id
-}
-
-/** Of bits that say neither which segment nor, where that is small, which slot. */
-const markOf = (hash: number): number => (hash >>> 16) & 255 || 1
-
-/** The first bits of a word, the others 0: a shift by 32 is one by 0 in JavaScript. */
-const masked = (word: number, bits: number): number => (bits >= 32 ? word : bits <= 0 ? 0 : word & (-1 << (32 - bits)))
-
-/** The finaliser of MurmurHash3 for each word in turn. */
-const mixed: PrefixHash = (a, b, c, d, bits, seed) => {
-  let hash = mix(seed ^ bits ^ a)
-  if ((b | c | d) !== 0) {
-    hash = mix(hash ^ b)
-    if ((c | d) !== 0) hash = mix(mix(hash ^ c) ^ d)
-  }
-  return hash
-}
-
-const mix = (word: number): number => {
+/** The finaliser of MurmurHash3. */
+const murmurMix: Mix = (word) => {
   let hash = Math.imul(word ^ (word >>> 16), 0x85ebca6b)
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
   return hash ^ (hash >>> 16)
