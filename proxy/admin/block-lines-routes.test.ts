@@ -41,6 +41,15 @@ const exported = async ({ admin }: ProxyProcess, query = ''): Promise<string[]> 
 }
 
 describe('a list of blocks', () => {
+  it('tells how many of them the policy never blocks', async () => {
+    const proxy = await operatedProxy(APP)
+    const lines = ['127.0.0.9', '127.0.0.0/24', '::1', '126.0.0.0/7', '192.0.2.7', '127.0.0.10 2020-01-01T00:00:00Z']
+    expect(await send(proxy, lines.join('\n'), '?seconds=60&confirm=126.0.0.0/7')).toMatchObject({
+      status: 200,
+      body: { blocked: 5, passed: 1, withoutEffect: 3 },
+    })
+  })
+
   it('is taken whole, with one line in the audit log, and comes out as it can be taken again', async () => {
     const proxy = await operatedProxy(APP)
     const lines = [
@@ -173,7 +182,7 @@ describe('a long list', () => {
     const lines = Array.from({ length: COUNT }, (_, index) => `${addressText(0xc000_0000 + index)} permanent`)
     const sent = admin.inject({ method: 'POST', url: '/api/blocks/lines', headers, body: lines.join('\n') })
     expect(await turnsDuring(sent)).toBeGreaterThan(COUNT / 500)
-    expect((await sent).json()).toEqual({ blocked: COUNT, passed: 0, isFleetTold: true })
+    expect((await sent).json()).toEqual({ blocked: COUNT, passed: 0, withoutEffect: 0, isFleetTold: true })
     expect(Math.max(...sizes)).toBeLessThanOrEqual(500)
     const got = admin.inject('/api/blocks/lines')
     expect(await turnsDuring(got)).toBeGreaterThan(COUNT / 500)

@@ -5,13 +5,15 @@ import { z } from 'zod'
 import { type Clock, systemClock } from '#shared/clock.ts'
 import { inTurns } from '#shared/in-turns.ts'
 import type { Logger } from '#shared/log.ts'
+import { type Cidr, parseCidr } from '../state/addresses/cidr.ts'
 import type { Block } from '../state/blocks/block.ts'
 import { type BlockLine, blockLine, slicesOfBlockLines } from '../state/blocks/block-lines.ts'
 import type { BlockStore } from '../state/blocks/block-store.ts'
 import { audit } from './audit.ts'
 import { rangeField, reasonField, secondsText, sourceField } from './block-fields.ts'
-import type { BlockParts } from './block-routes.ts'
+import { type BlockParts, refuseAsFull } from './block-routes.ts'
 import { manualBlock } from './manual-block.ts'
+import { neverBlocked } from './never-blocked.ts'
 import { refuse } from './refuse.ts'
 
 const LINES_LIMIT = 100_000
@@ -62,6 +64,7 @@ export const blockLinesRoutes = (
           problems,
         })
       }
+      if (!blocks.hasRoomFor(LINES_LIMIT)) return refuseAsFull(reply)
       const nowMs = clock.wallMs()
       const author = request.caller.name
       const { forgetAfterSeconds } = policies.active.policy.blocking
@@ -71,12 +74,19 @@ export const blockLinesRoutes = (
           { range: line.range, untilMs: line.untilMs ?? untilMs, reason: line.reason === '' ? reason : line.reason },
           { author, nowMs, forgetAfterSeconds, before: blocks.get(line.range) },
         )
-      const sum = { blocked: 0, passed: 0, isFleetTold: true }
+      const { policy, neverBlocked: addresses } = policies.active
+      const isInVain = (line: BlockLine) => {
+        const cidr = parseCidr(line.range) as Cidr
+        return addresses.has(cidr.address) && neverBlocked(policy, cidr) !== undefined
+      }
+      const sum = { blocked: 0, passed: 0, withoutEffect: 0, isFleetTold: true }
       for (const lines of slicesOfBlockLines(text, reading)) {
         // An export grows old: those whose end has come are passed over.
-        const orders = lines.filter((line) => (line.untilMs ?? untilMs) > nowMs).map(toOrder)
+        const lasting = lines.filter((line) => (line.untilMs ?? untilMs) > nowMs)
+        const orders = lasting.map(toOrder)
         sum.blocked += orders.length
         sum.passed += lines.length - orders.length
+        sum.withoutEffect += lasting.filter(isInVain).length
         if (orders.length > 0) sum.isFleetTold = (await blocks.block(orders)).isFleetTold && sum.isFleetTold
         await others()
       }

@@ -8,6 +8,7 @@ import { type Cidr, covers, formatCidr, parseCidr } from '../state/addresses/cid
 import type { Block } from '../state/blocks/block.ts'
 import type { BlockStore } from '../state/blocks/block-store.ts'
 import { isWide, wideRangeProblem } from '../state/blocks/wide-range.ts'
+import type { CompiledPolicy } from '../state/policy/compile.ts'
 import type { Policy } from '../state/policy/schema.ts'
 import { audit } from './audit.ts'
 import {
@@ -26,7 +27,7 @@ import { refuse } from './refuse.ts'
 /** What the routes of blocks work with. */
 export interface BlockParts {
   readonly blocks: BlockStore
-  readonly policies: { readonly active: { readonly version: number; readonly policy: Policy } }
+  readonly policies: { readonly active: Pick<CompiledPolicy, 'version' | 'policy' | 'neverBlocked'> }
 }
 
 /**
@@ -68,6 +69,7 @@ export const blockRoutes = (
       const cidr = parseCidr(range) as Cidr
       const refusal = refusalOf(policies.active.policy, cidr, confirm)
       if (refusal !== undefined) return refuse(reply, 422, 'Unprocessable Content', refusal)
+      if (!blocks.hasRoomFor(1)) return refuseAsFull(reply)
       const nowMs = clock.wallMs()
       const before = blocks.get(range)
       const { forgetAfterSeconds } = policies.active.policy.blocking
@@ -129,6 +131,14 @@ const pageOf = (blocks: BlockStore, from: number, limit: number, isWanted: (bloc
   }
   return { blocks: found, next }
 }
+
+export const refuseAsFull = (reply: FastifyReply): FastifyReply =>
+  refuse(
+    reply,
+    409,
+    'Conflict',
+    'There is no room for so many blocks: unblock some, or block wider ranges in their place.',
+  )
 
 /** Why it would have no effect, or one that nobody means. */
 const refusalOf = (policy: Policy, cidr: Cidr, confirm: string | undefined): string | undefined => {

@@ -24,10 +24,13 @@ const violations: ViolationsByClient = {
   count: (range) => range.length,
 }
 
-const explainer = async (parts: { violations: ViolationsByClient | undefined; state: EmergencyState | undefined }) => {
+const explainer = async (
+  parts: { violations: ViolationsByClient | undefined; state: EmergencyState | undefined },
+  blocking: Record<string, unknown> = {},
+) => {
   const blocks = new BlockStore(undefined, pino({ level: 'silent' }), clock)
   const policies = new TestPolicies({
-    blocking: { violations: 9, windowSeconds: 30 },
+    blocking: { violations: 9, windowSeconds: 30, ...blocking },
     emergency: { violationsFactor: 0.5 },
   })
   const emergency = parts.state === undefined ? undefined : { state: parts.state }
@@ -71,4 +74,13 @@ it('an explanation has what led to each block, and what the client does now', as
 it('an explanation says what is not known', async () => {
   const { explain } = await explainer({ violations: undefined, state: undefined })
   expect(await explain('192.0.2.7')).toMatchObject({ verdict: 'free', emergency: null, violations: null })
+})
+
+it.each([
+  [{}, 5],
+  [{ isAutomatic: false }, null],
+  [{ allow: ['192.0.2.0/24'] }, null],
+])('with %j it says at how many violations there is a block: %s', async (blocking, threshold) => {
+  const { explain } = await explainer({ violations, state: 'emergency' }, blocking)
+  expect(await explain('192.0.2.7')).toMatchObject({ violations: { threshold } })
 })

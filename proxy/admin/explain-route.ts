@@ -55,7 +55,10 @@ export const explainRoute = (admin: FastifyInstance, parts: ExplainParts, clock:
             ? null
             : {
                 count: violations.count(client, active),
-                threshold: violationsThreshold(policy, emergency?.state ?? 'calm'),
+                threshold:
+                  allowedBy === null && policy.blocking.isAutomatic
+                    ? violationsThreshold(policy, emergency?.state ?? 'calm')
+                    : null,
                 windowSeconds: policy.blocking.windowSeconds,
                 recent: violations.recent(client),
               },

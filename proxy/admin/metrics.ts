@@ -11,7 +11,7 @@ export interface Measured {
   inFlight(): InFlight
   upstreamQueued(): number
   readonly blocks: { readonly size: number; readonly untold: number }
-  readonly violations: { readonly blocked: number }
+  readonly violations: { readonly blocked: number; readonly unmade: number }
   readonly emergency: { readonly state: EmergencyState; readings(): readonly Reading[] }
 }
 
@@ -72,6 +72,15 @@ export const proxyMetrics = (instance: Instance, measured: Measured): Registry =
     collect() {
       this.reset()
       this.inc(measured.violations.blocked)
+    },
+  })
+  new Counter({
+    name: 'sidegate_auto_blocks_unmade_total',
+    help: 'Violations that were to lead to a block, of which there were too many.',
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc(measured.violations.unmade)
     },
   })
   new Gauge({

@@ -337,11 +337,13 @@ export const operations: Readonly<Record<string, Operation>> = {
         schema: z.strictObject({
           blocked: number().describe('Lines; of several of one range the last counts.'),
           passed: number().describe('Lines whose end had come: they are passed over.'),
+          withoutEffect: number().describe('Of `blocked`, those all of which is never blocked by the policy.'),
           isFleetTold,
         }),
       },
     },
     problems: {
+      409: 'There is no room for so many.',
       413: 'The list is larger than 8 MiB.',
       422: 'The list has problems: the first hundred, by line.',
     },
@@ -366,7 +368,12 @@ export const operations: Readonly<Record<string, Operation>> = {
             .array(z.strictObject({ ...block.shape, isHolding: z.boolean(), violations }))
             .describe('All that cover it, those included that have passed, with what led there.'),
           violations: z
-            .strictObject({ count: number(), threshold: number(), windowSeconds: number(), recent: violations })
+            .strictObject({
+              count: number(),
+              threshold: number().nullable().describe('null: no number of them leads to a block.'),
+              windowSeconds: number(),
+              recent: violations,
+            })
             .nullable()
             .describe('null: not counted here.'),
         }),

@@ -194,7 +194,7 @@ describe('blocks export', () => {
 })
 
 describe('blocks import', () => {
-  const ok = json(200, { blocked: 2, passed: 0, isFleetTold: true })
+  const ok = json(200, { blocked: 2, passed: 0, withoutEffect: 0, isFleetTold: true })
 
   it('sends all lines in one call, without comments', async () => {
     const admin = await startAdmin({ 'POST /api/blocks/lines?seconds=60&reason=a+fair&confirm=0.0.0.0%2F0': ok })
@@ -223,7 +223,11 @@ describe('blocks import', () => {
   })
 
   it('splits what is too much for one call, and tells how far it is', async () => {
-    const answers = [ok, json(200, { blocked: 3, passed: 1, isFleetTold: false }), json(503, { detail: 'Not now.' })]
+    const answers = [
+      ok,
+      json(200, { blocked: 3, passed: 1, withoutEffect: 2, isFleetTold: false }),
+      json(503, { detail: 'Not now.' }),
+    ]
     let calls = 0
     const admin = await startAdmin({
       'POST /api/blocks/lines?permanent=true': (...call) => answers[calls++]?.(...call),
@@ -232,7 +236,11 @@ describe('blocks import', () => {
     const run = (count: number) =>
       admin.run(['blocks', 'import', '-', '--permanent'], {}, lines.slice(0, count).join(''))
     const { exit, stdout, stderr } = await run(150_000)
-    expect({ exit, stdout }).toEqual({ exit: 0, stdout: '5 lines are in force. 1 line had come to an end before.\n' })
+    expect({ exit, stdout }).toEqual({
+      exit: 0,
+      stdout:
+        '5 lines are in force. 1 line had come to an end before. 2 lines of them without effect: the policy never blocks such an address.\n',
+    })
     expect(stderr).toBe(
       '100000 of 150000 lines have been taken.\n150000 of 150000 lines have been taken.\n' +
         'This instance alone knows it yet: the fleet is told once Redis is back.\n',

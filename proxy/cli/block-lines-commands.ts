@@ -46,7 +46,7 @@ export const blocksImport: Command = async (context) => {
     ...(confirm !== undefined && { confirm }),
   }).toString()
   const path = query === '' ? PATH : `${PATH}?${query}`
-  const sum = { blocked: 0, passed: 0, isFleetTold: true }
+  const sum = { blocked: 0, passed: 0, withoutEffect: 0, isFleetTold: true }
   const total = found.lines.length
   let sent = 0
   for (const part of partsOf(found.lines)) {
@@ -56,13 +56,18 @@ export const blocksImport: Command = async (context) => {
     })
     sum.blocked += client.need(reply, 'blocked', isVersion)
     sum.passed += client.need(reply, 'passed', isVersion)
+    sum.withoutEffect += client.need(reply, 'withoutEffect', isVersion)
     sum.isFleetTold &&= reply.body.isFleetTold === true
     sent += part.lines
     if (total > PART.lines) note(`${sent} of ${total} lines have been taken.`)
   }
   tellRemarks(context, sum)
   const passed = sum.passed === 0 ? '' : ` ${counted(sum.passed, 'line')} had come to an end before.`
-  const text = `${counted(sum.blocked, 'line')} ${sum.blocked === 1 ? 'is' : 'are'} in force.${passed}`
+  const inVain =
+    sum.withoutEffect === 0
+      ? ''
+      : ` ${counted(sum.withoutEffect, 'line')} of them without effect: the policy never blocks such an address.`
+  const text = `${counted(sum.blocked, 'line')} ${sum.blocked === 1 ? 'is' : 'are'} in force.${passed}${inVain}`
   return outcome({ body: {}, text: JSON.stringify(sum) }, text)
 }
 

@@ -41,7 +41,8 @@ const explanation = (body: Fields): string => {
 const violationsLine = (violations: unknown): string[][] => {
   if (!isFields(violations)) return []
   const { count, threshold, windowSeconds } = violations
-  return [['violations', `${told(count)} within ${told(windowSeconds)} s; at ${told(threshold)} it is blocked`]]
+  const then = threshold === null ? 'no number of them leads to a block' : `at ${told(threshold)} it is blocked`
+  return [['violations', `${told(count)} within ${told(windowSeconds)} s; ${then}`]]
 }
 
 const coveringTable = (blocks: readonly unknown[]): string =>

@@ -11,9 +11,15 @@ export const accessLog = (log: Logger, policy: AccessLogPolicy): Layer => ({
   name: 'access-log',
   onFinish(exchange, outcome) {
     if (policy === 'off' || (policy === 'errors' && isOrdinary(outcome))) return
-    log[level(outcome)](line(exchange, outcome), `${exchange.method} ${exchange.path} ${outcome.status}`)
+    const text = `${shortened(exchange.method, 32)} ${shortened(exchange.path, 100)} ${outcome.status}`
+    log[level(outcome)](line(exchange, outcome), text)
   },
 })
+
+/** Both may be as long as a head may be, and who floods chooses them: its log would be many times the flood. */
+const PATH_LIMIT = 1_024
+
+const shortened = (text: string, limit: number): string => (text.length > limit ? `${text.slice(0, limit)}…` : text)
 
 /** Nor is each refusal of who is blocked worth a line: the block has had its own, and a flood is to stay out of the log. */
 const isOrdinary = ({ kind, status, refusal }: Outcome): boolean =>
@@ -31,8 +37,8 @@ const line = (exchange: Exchange, outcome: Outcome): Record<string, unknown> => 
     correlationId: correlation.requestId,
     ...(correlation.clientRequestId !== undefined && { clientRequestId: correlation.clientRequestId }),
     traceId: correlation.trace.traceId,
-    method: exchange.method,
-    path: exchange.path,
+    method: shortened(exchange.method, 32),
+    path: shortened(exchange.path, PATH_LIMIT),
     ...(exchange.route !== undefined && { route: exchange.route.name }),
     policyVersion: exchange.policy.version,
     status: outcome.status,

@@ -24,7 +24,7 @@ export interface SharedCountsSettings {
   readonly name: string
   /** How often what was counted is sent, and what others have counted is learned. */
   readonly flushIntervalMs?: number
-  /** Above this, the oldest are forgotten. */
+  /** So many are kept at most, and at least the half of it that was made last: the oldest are forgotten. */
   readonly keysLimit: number
 }
 
@@ -62,7 +62,11 @@ export class SharedCounts {
   readonly #clock: Clock
   /** One life of this process: another one with the same instance ID begins at 0 and must not be taken for it. */
   readonly #member: string
-  readonly #counts = new Map<string, Count>()
+  /** Two generations, of which the older makes room: to take single ones out of a large map costs more than all else here. */
+  #current = new Map<string, Count>()
+  #previous = new Map<string, Count>()
+  #turnedAtMs: number
+  #longestLifeMs = 0
   readonly #timer: NodeJS.Timeout | undefined
   readonly #forget: (() => void) | undefined
   #made = 0
@@ -79,6 +83,7 @@ export class SharedCounts {
     this.#prefix = `count:${settings.name}:`
     this.#keysLimit = settings.keysLimit
     this.#clock = clock
+    this.#turnedAtMs = clock.monotonicMs()
     this.#member = `${instanceId}/${randomBytes(6).toString('base64url')}`
     if (redis === undefined) return
     this.#forget = redis.onRecovered(() => this.#sendAllAgain())
@@ -96,14 +101,16 @@ export class SharedCounts {
    */
   add(key: string, amount: number, lifeMs: number): number {
     const nowMs = this.#clock.monotonicMs()
-    let count = this.#counts.get(key)
+    let count = this.#find(key)
     if (count === undefined || count.expiresAtMs <= nowMs) {
-      this.#makeRoom(nowMs)
+      this.#longestLifeMs = Math.max(this.#longestLifeMs, lifeMs)
+      // What was made before the last turn has come to its end when the longest life has passed since.
+      const isLate = nowMs - this.#turnedAtMs >= this.#longestLifeMs
+      if (isLate || this.#current.size >= this.#keysLimit >> 1) this.#makeRoom(nowMs)
       const member = `${this.#member}/${(this.#made++).toString(36)}`
       const expiresAtMs = nowMs + lifeMs
       count = { key, member, own: 0, others: 0, expiresAtMs, isUnsent: false, isForgotten: false }
-      this.#counts.delete(key) // so that it is the youngest
-      this.#counts.set(key, count)
+      this.#current.set(key, count)
     }
     count.own += amount
     this.#markUnsent(count)
@@ -112,13 +119,13 @@ export class SharedCounts {
 
   /** What the fleet has counted, as far as is known here: only of what this instance has counted itself. */
   total(key: string): number {
-    const count = this.#counts.get(key)
+    const count = this.#find(key)
     return count === undefined || count.expiresAtMs <= this.#clock.monotonicMs() ? 0 : count.own + count.others
   }
 
-  /** How many counts are kept. */
+  /** How many counts are kept, those included that have come to their end and not made room yet. */
   get size(): number {
-    return this.#counts.size
+    return this.#current.size + this.#previous.size
   }
 
   /** Tells Redis what has been counted, and learns what others have. Never rejects. */
@@ -190,14 +197,17 @@ export class SharedCounts {
 
   /** It may have lost what it knew, or have missed what was counted meanwhile. */
   #sendAllAgain(): void {
-    for (const count of this.#counts.values()) this.#markUnsent(count)
+    for (const counts of [this.#previous, this.#current]) for (const count of counts.values()) this.#markUnsent(count)
+  }
+
+  #find(key: string): Count | undefined {
+    return this.#current.get(key) ?? this.#previous.get(key)
   }
 
   #makeRoom(nowMs: number): void {
-    for (const [key, count] of this.#counts) {
-      if (count.expiresAtMs > nowMs && this.#counts.size < this.#keysLimit) return
-      count.isForgotten = true
-      this.#counts.delete(key)
-    }
+    this.#turnedAtMs = nowMs
+    for (const count of this.#previous.values()) count.isForgotten = true
+    this.#previous = this.#current
+    this.#current = new Map()
   }
 }

@@ -41,6 +41,7 @@ describe('lines of blocks', () => {
     ['192.0.2.7 2026-13-01T00:00:00Z', 'line 1: "2026-13-01T00:00:00Z" is a time that there is not'],
     ['192.0.2.7 2026-02-30T00:00:00Z', 'line 1: "2026-02-30T00:00:00Z" is a time that there is not'],
     ['192.0.2.7 2026-02-28T24:00:00Z', 'line 1: "2026-02-28T24:00:00Z" is a time that there is not'],
+    [`192.0.2.7 ${'r '.repeat(4_000_000)}`, 'line 1: is longer than 1024 characters: write one address'],
     [`192.0.2.7 ${'r'.repeat(201)}`, 'line 1: the reason is longer than 200 characters'],
     ['192.0.2.7 a\u001b[2J', 'line 1: the reason has control or invisible characters'],
     ['192.0.2.7 a\u202eb', 'line 1: the reason has control or invisible characters'],

@@ -39,6 +39,8 @@ const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?Z$/
 const LAST_MS = Date.UTC(9999, 11, 31)
 const PROBLEMS_LIMIT = 100
 const SLICE_LINES = 500
+/** To take a line apart costs as much as it is long. */
+const LINE_LIMIT = 1_024
 
 /**
  * Reads it by slices, between which others may have their turn, and none of which need be kept. All that is wrong is told
@@ -57,14 +59,15 @@ export function* slicesOfBlockLines(
   for (let number = 1; start <= text.length && problems.length < PROBLEMS_LIMIT; number++) {
     const newline = text.indexOf('\n', start)
     const end = newline === -1 ? text.length : newline
-    const line = text.slice(start, end).trim()
+    const isLong = end - start > LINE_LIMIT
+    const line = text.slice(start, isLong ? start + LINE_LIMIT : end).trim()
     start = end + 1
     if (number % SLICE_LINES === 0) {
       yield slice
       slice = []
     }
     if (line === '' || line.startsWith('#')) continue
-    const found = readLine(line, reading)
+    const found = isLong ? TOO_LONG : readLine(line, reading)
     if (typeof found === 'string') problems.push({ path: `line ${number}`, message: found })
     else if (++count <= reading.linesLimit) slice.push(found)
     else {
@@ -106,6 +109,8 @@ const readLine = (line: string, { isEndGiven, confirmed }: BlockLinesReading): B
   const reason = words.slice(untilMs === undefined ? 0 : 1).join(' ')
   return reasonProblem(reason) ?? { range, untilMs, reason }
 }
+
+const TOO_LONG = `is longer than ${LINE_LIMIT} characters: write one address or range a line`
 
 const NO_END =
   'does not say when it ends: write a time or "permanent" behind the range, or give seconds or permanent for all'

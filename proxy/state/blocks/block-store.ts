@@ -51,6 +51,7 @@ export class BlockStore {
   #reached = 0
   /** Set while all that is known is told to a Redis that has lost it: where the next part begins. */
   #tellingFrom: number | undefined
+  #isFull = false
   /** Whether there may be more in Redis than is known here. */
   #isBehind = false
   /** Whether there has been a message since Redis was asked last. It may come while the answer to that is under way. */
@@ -95,6 +96,10 @@ export class BlockStore {
   /** How many there are, those included that have passed and are remembered. */
   get size(): number {
     return this.#memory.table.size
+  }
+
+  hasRoomFor(count: number): boolean {
+    return this.#memory.table.hasRoomFor(count)
   }
 
   /** How many changes the fleet has not been told of yet. */
@@ -192,6 +197,7 @@ export class BlockStore {
     for (;;) {
       const news = await link.ask(this.#epoch, this.#reached, CHANGES_PER_CALL)
       if (news === undefined) return false
+      if (!this.#hasRoomForAll(news.entries)) return false
       if (news.epoch !== this.#epoch) {
         if (this.#epoch !== '') {
           this.#log.warn({ blocks: this.size }, 'redis had lost its blocks: telling those that are known here')
@@ -212,6 +218,15 @@ export class BlockStore {
       }
       await nextTurn() // requests come first
     }
+  }
+
+  /** One line of the log each time there is none; it is asked again later. */
+  #hasRoomForAll({ length }: readonly unknown[]): boolean {
+    const isFull = !this.hasRoomFor(length)
+    if (isFull && !this.#isFull)
+      this.#log.error({ blocks: this.size }, 'there are too many blocks: no more are learned')
+    this.#isFull = isFull
+    return !isFull
   }
 
   #call(): void {

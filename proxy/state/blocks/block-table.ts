@@ -11,6 +11,9 @@ export interface BlockPage {
   readonly next: number | undefined
 }
 
+/** A little less than an index holds: what is under way when there is no room any more still fits. */
+const BLOCKS_LIMIT = 7_900_000
+
 /**
  * Every block that this instance knows, those included that have passed and are remembered. What a look-up costs does not
  * depend on how many there are; a block takes some hundred bytes.
@@ -31,6 +34,11 @@ export class BlockTable {
 
   get size(): number {
     return (this.#ipv4?.size ?? 0) + (this.#ipv6?.size ?? 0)
+  }
+
+  /** Whether so many more fit, whichever they are. */
+  hasRoomFor(count: number): boolean {
+    return this.size + count <= BLOCKS_LIMIT
   }
 
   /** Takes the place of what there is of the same range. @throws RangeError where its range is none, or there are too many */

@@ -9,8 +9,8 @@ import { EmergencySignals, type Load } from './signals.ts'
 
 /** How often signals are handed on and looked at. */
 const LOOK_INTERVAL_MS = 500
-/** Of six kinds, for the buckets that are still alive: a few more than there can be. */
-const KEYS_LIMIT = 200
+/** Of six kinds, for the buckets that are still alive: half of it is a few more than there can be. */
+const KEYS_LIMIT = 400
 
 /** The emergency, with what tells of it. */
 export interface EmergencyParts {

@@ -161,6 +161,11 @@ const blocking = part({
     .default(20)
     .describe('About so many within `windowSeconds` lead to a block.'),
   windowSeconds: seconds({ min: 1, max: DAY_SECONDS }).default(60).describe('See `violations`.'),
+  automaticLimit: count({ min: 1, max: 4_000_000 })
+    .default(1_000_000)
+    .describe(
+      'Above so many blocks, remembered ones included, none is made without an operator. A million take 100 to 150 MB.',
+    ),
   firstBlockSeconds: seconds({ min: 1, max: YEAR_SECONDS }).default(60).describe('The first block of a client.'),
   growth: factor({ min: 1, max: 100 }).default(2).describe('How much longer each next one is.'),
   longestBlockSeconds: seconds({ min: 1, max: YEAR_SECONDS }).default(DAY_SECONDS).describe('No block is longer.'),

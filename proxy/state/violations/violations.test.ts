@@ -234,19 +234,19 @@ it('a block is one line of the log, however many requests come', () => {
 describe('what is remembered is bounded', () => {
   const violation = (what: string) => ({ at: '', kind: 'rate-limited' as const, what, method: 'GET', path: '/' })
 
-  it('to the last ten of a client', () => {
+  it('to the last five of a client', () => {
     const evidence = new Evidence(undefined)
     for (let time = 0; time < 25; time++) evidence.add('a', violation(`${time}`))
-    const last = Array.from({ length: 10 }, (_, index) => `${index + 15}`)
+    const last = Array.from({ length: 5 }, (_, index) => `${index + 20}`)
     expect(evidence.recent('a').map(({ what }) => what)).toEqual(last)
   })
 
   it('to the clients that were heard of last', () => {
     const evidence = new Evidence(undefined)
-    for (let client = 0; client < 10_000; client++) evidence.add(`${client}`, violation(''))
+    for (let client = 0; client < 15_000; client++) evidence.add(`${client}`, violation(''))
     evidence.add('0', violation('')) // is younger than 1 now
-    evidence.add('one more', violation(''))
-    expect(['0', '1', '2', 'one more'].map((client) => evidence.recent(client).length)).toEqual([2, 0, 1, 1])
+    for (let client = 15_000; client < 24_999; client++) evidence.add(`${client}`, violation(''))
+    expect(['0', '1', '15000'].map((client) => evidence.recent(client).length)).toEqual([2, 0, 1])
   })
 
   it('to a part of what a client can make as long as it likes', () => {
@@ -259,10 +259,45 @@ describe('what is remembered is bounded', () => {
   it('to the suspects that came last', () => {
     const { record, violations, policy } = start({ blocking: { violations: 2 } })
     const address = (index: number) => `10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`
-    for (let index = 0; index <= 100_000; index++) record(address(index))
+    for (let index = 0; index <= 200_000; index++) record(address(index))
     const isSuspicious = (index: number) =>
       violations.isSuspicious({ clientIp: parseAddress(address(index)), policy } as unknown as Facts)
-    expect([0, 1, 100_000].map(isSuspicious)).toEqual([false, true, true])
+    expect([0, 100_001, 200_000].map(isSuspicious)).toEqual([false, true, true])
+  })
+
+  it('to what has led to the first thousand blocks of a flood, and to ten more in each second', async () => {
+    let nowMs = 0
+    const evidence = new Evidence(undefined, { wallMs: () => nowMs, monotonicMs: () => nowMs })
+    const keep = (client: string) => {
+      evidence.add(client, violation(''))
+      evidence.keep(client, 60_000)
+    }
+    for (let client = 0; client < 1_500; client++) keep(`${client}`)
+    nowMs = 1_000
+    for (let client = 2_000; client < 2_020; client++) keep(`${client}`)
+    const kept = async (from: number, to: number) => {
+      let count = 0
+      for (let client = from; client < to; client++) count += (await evidence.of(`${client}`)).length
+      return count
+    }
+    expect([await kept(0, 1_000), await kept(1_000, 1_500), await kept(2_000, 2_020)]).toEqual([1_000, 0, 10])
+    nowMs = 60_000 + 3_600_000 - 1
+    expect(await kept(0, 1_000)).toBe(1_000)
+    nowMs = 60_000 + 3_600_000
+    expect(await kept(0, 1_000)).toBe(0)
+  })
+
+  it('to so many blocks, of which there is one line of the log', async () => {
+    const lines: { readonly msg: string }[] = []
+    const log = pino({}, { write: (line) => void lines.push(JSON.parse(line)) })
+    const { record, violations, blocks } = start({ blocking: { violations: 2, automaticLimit: 3 } }, undefined, log)
+    const isFull = ({ msg }: { readonly msg: string }) => msg.startsWith('there are too many blocks')
+    for (let client = 1; client <= 9; client++) record(`192.0.2.${client}`, 2)
+    expect([blocks.size, violations.blocked, violations.unmade, lines.filter(isFull).length]).toEqual([3, 3, 6, 1])
+    await blocks.unblock(['192.0.2.1'])
+    record('192.0.2.9')
+    record('192.0.2.10', 2)
+    expect([blocks.size, violations.blocked, violations.unmade, lines.filter(isFull).length]).toEqual([3, 4, 7, 2])
   })
 })
 

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '#shared/clock.ts'
 import type { Logger } from '#shared/log.ts'
+import { RecentMap } from '#shared/recent-map.ts'
 import { SharedCounts } from '#shared/redis/shared-counts.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import type { IpAddress } from '../../facts/ip-address.ts'
@@ -16,6 +17,8 @@ import type { Violation, ViolationSink } from './violation.ts'
 /** What the ladder needs of the blocks. */
 export interface LadderBlocks {
   isBlocked(address: IpAddress): boolean
+  /** How many there are, those included that have passed and are remembered. */
+  readonly size: number
   get(range: string): Block | undefined
   changeMark(range: string): number
   block(orders: readonly BlockOrder[]): Promise<unknown>
@@ -25,7 +28,7 @@ export interface LadderBlocks {
 const COUNTS_LIMIT = 200_000
 /** Of the violations that lead to a block, so many make a client suspicious. */
 const SUSPICIOUS_SHARE = 0.5
-const SUSPECTS_LIMIT = 100_000
+const SUSPECTS_LIMIT = 200_000
 const LADDER_AUTHOR = 'sidegate'
 
 /**
@@ -39,12 +42,15 @@ export class Violations implements ViolationSink {
   readonly #counts: SharedCounts
   readonly #evidence: Evidence
   /** Who is suspicious, until when, and unless it is blocked or unblocked meanwhile. */
-  readonly #suspects = new Map<string, { readonly untilMs: number; readonly mark: number }>()
+  readonly #suspects = new RecentMap<{ readonly untilMs: number; readonly mark: number }>(SUSPECTS_LIMIT)
   readonly #log: Logger
   readonly #clock: Clock
   readonly #random: () => number
   /** Blocks that this instance has made. */
   blocked = 0
+  /** Blocks that it would have made, had there not been too many. */
+  unmade = 0
+  #isFull = false
 
   constructor(
     redis: RedisGuard | undefined,
@@ -120,20 +126,33 @@ export class Violations implements ViolationSink {
   }
 
   #suspect(client: string, untilMs: number): void {
-    this.#suspects.delete(client) // so that it is the youngest
     this.#suspects.set(client, { untilMs, mark: this.#blocks.changeMark(client) })
-    if (this.#suspects.size <= SUSPECTS_LIMIT) return
-    const [oldest = ''] = this.#suspects.keys()
-    this.#suspects.delete(oldest)
+  }
+
+  /** One line of the log each time there are too many. */
+  #hasRoom(limit: number): boolean {
+    const isFull = this.#blocks.size >= limit
+    if (isFull && !this.#isFull) {
+      this.#log.error(
+        { blocks: this.#blocks.size, limit },
+        'there are too many blocks: no client is blocked automatically',
+      )
+    }
+    this.#isFull = isFull
+    return !isFull
   }
 
   #block(client: string, facts: Facts, count: number): void {
     const { blocking } = facts.policy.policy
+    if (!this.#hasRoom(blocking.automaticLimit)) {
+      this.unmade++
+      return
+    }
     const nowMs = this.#clock.wallMs()
     const next = nextBlock(blocking, this.#blocks.get(client), nowMs, this.#random())
     const reason = `${Math.floor(count)} violations in ${blocking.windowSeconds} s`
     void this.#blocks.block([{ range: client, source: 'auto', author: LADDER_AUTHOR, reason, ...next }])
-    this.#evidence.keep(client, next.forgetAtMs - nowMs)
+    this.#evidence.keep(client, next.untilMs - nowMs)
     this.#suspect(client, next.forgetAtMs)
     this.blocked++
     this.#log.warn(
