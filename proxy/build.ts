@@ -15,6 +15,7 @@ import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import { StaleStore } from './stale/stale-store.ts'
 import type { ChallengeSecrets } from './state/challenge/open.ts'
 import { openLimits } from './state/limits/open.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
@@ -30,6 +31,7 @@ export interface ProxyParts {
   /** What clients have used of their limits; to be closed once nothing comes any more. */
   readonly limits: { flush(): Promise<void>; close(): Promise<void> }
   readonly challenges: ChallengeParts
+  readonly staleStore: StaleStore
 }
 
 /** What the process has from outside itself. */
@@ -93,6 +95,7 @@ export const buildProxy = (
     policyLayers({ blocks, limits: limits.beside(), violations: NO_VIOLATIONS, challenging: challenges.inShadow })
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn, emergencySignals } = shared
+  const staleStore = new StaleStore()
   const { challenging, answering } = challenges
   const layers = choose(
     edgeLayers({
@@ -108,6 +111,8 @@ export const buildProxy = (
       challenging,
       shadowing,
       answering,
+      staleStore,
+      clock,
     }),
   )
   const pipeline = edge(layers, upstream.forward, log)
@@ -126,5 +131,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server, limits, challenges }
+  return { health, traffic, upstream, server, limits, challenges, staleStore }
 }

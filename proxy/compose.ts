@@ -11,7 +11,7 @@ export type Forward = (exchange: Exchange) => void
 export interface Pipeline {
   /** Takes a request down the list. The answer comes by {@link Exchange}, now or later. */
   handle(exchange: Exchange): void
-  /** Takes a reply's head up the list. @returns the first failure of a layer at it, where there is one */
+  /** Takes a reply's head up the list. @returns the first refusal to let it out, or failure of a layer at it, where there is one */
   onReply(exchange: Exchange, head: ReplyHead): Refusal | undefined
   /** Makes a reply of a refusal, wherever it arose. */
   recover(exchange: Exchange, refusal: Refusal): Reply
@@ -92,7 +92,8 @@ export const compose = (
         const { layer, depth } = replying[index] as Placed
         if (depth >= exchange.depth) continue
         try {
-          layer.onReply?.(exchange, head)
+          const refused = layer.onReply?.(exchange, head)
+          failed ??= refused
         } catch (error) {
           failed ??= refusal('internal-error', `layer ${layer.name} failed at the reply`, error)
         }

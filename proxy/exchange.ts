@@ -11,6 +11,8 @@ import type { ShadowRun } from './layers/shadow-run.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import { type Reply, type ReplyHead, setHeader } from './reply.ts'
+import type { StaleCause } from './stale/served-reply.ts'
+import type { StaleUse } from './stale/stale-use.ts'
 import type { EmergencyReading, EmergencyState } from './state/emergency/emergency-state.ts'
 import type { CompiledPolicy, CompiledRoute } from './state/policy/compile.ts'
 import { join } from './upgrade.ts'
@@ -89,6 +91,10 @@ export class Exchange {
   shadowRun: ShadowRun | undefined = undefined
   /** `RateLimit` for the reply, where it is to have one. Belongs to the layer of that name. */
   rateLimit: string | undefined = undefined
+  /** What is kept of its address, where its route keeps replies. Belongs to the layer `stale-replies`. */
+  stale: StaleUse | undefined = undefined
+  /** Why an earlier reply takes the place of the app's, where one does. Belongs to the same. */
+  staleCause: StaleCause | undefined = undefined
   /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
   uploadStalledSinceMs = 0
 
@@ -129,6 +135,11 @@ export class Exchange {
   /** Whether a byte of the reply has gone out, so that it cannot be another one any more. */
   get isHeadSent(): boolean {
     return this.client.writer.hasLeft
+  }
+
+  /** Whether the reply is none that the app has just sent. */
+  get isOwn(): boolean {
+    return this.#isOwn
   }
 
   /** Whether nothing more can be said: all has been, or a refusal has taken its place. */
@@ -175,6 +186,7 @@ export class Exchange {
   sendChunk(bytes: Buffer, isStable: boolean): boolean {
     if (this.isAnswered) return true
     this.#bodyBytes += bytes.length
+    this.stale?.capture?.add(bytes)
     return this.#keepsUp(this.client.writer.body(bytes, isStable))
   }
 
@@ -290,7 +302,7 @@ export class Exchange {
     }
     // A client that still holds back its body must not send it: the next request could not be told from it.
     if (this.expectsContinue) setHeader(head.headers, 'Connection', 'close')
-    const bytes = Buffer.from(body)
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body
     this.#bodyBytes = this.method === 'HEAD' ? 0 : bytes.length
     this.#writeHead(head)
     this.client.writer.body(bytes, true)
@@ -322,6 +334,7 @@ export class Exchange {
   #kind(isWhole: boolean): Outcome['kind'] {
     if (this.#isCut) return 'cut'
     if (!isWhole) return 'client-abort'
+    if (this.staleCause !== undefined) return 'stale'
     if (this.#refusal !== undefined) return 'refused'
     return this.#isOwn ? 'answered' : 'replied'
   }

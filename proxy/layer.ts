@@ -26,14 +26,14 @@ export class Later {
  *
  *     admit    down the list, until one refuses or replies; a {@link Later} holds the request up, and no other
  *     recover  up from where a refusal or failure arose, until one makes a reply of it
- *     onReply  up the list, through the layers that admitted the exchange
+ *     onReply  up the list, through the layers that admitted the exchange; one may refuse to let the app's reply out
  *     onFinish up the list, once, after the last byte or the abort
  */
 export interface Layer {
   readonly name: string
   admit?(exchange: Exchange): Verdict | Later
   recover?(exchange: Exchange, refusal: Refusal): Reply | Refusal
-  onReply?(exchange: Exchange, head: ReplyHead): void
+  onReply?(exchange: Exchange, head: ReplyHead): Refusal | undefined
   onFinish?(exchange: Exchange, outcome: Outcome): void
 }
 
@@ -50,5 +50,5 @@ export type Facts = Pick<
 export interface PolicyLayer {
   readonly name: string
   admit?(facts: Facts): Verdict | Later
-  onReply?(facts: Facts, head: ReplyHead): void
+  onReply?(facts: Facts, head: ReplyHead): undefined
 }

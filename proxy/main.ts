@@ -45,7 +45,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
   const challengeSecrets = await openChallengeSecrets(settings, log)
-  const { health, traffic, upstream, server, limits, challenges } = buildProxy(settings, instance, log, {
+  const { health, traffic, upstream, server, limits, challenges, staleStore } = buildProxy(settings, instance, log, {
     ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
   })
   const registry = proxyMetrics(instance, {
@@ -55,6 +55,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     emergency,
     blocks,
     violations,
+    stale: staleStore,
   })
   redisMetrics(registry, redis)
   challengeMetrics(registry, challenges.counts)

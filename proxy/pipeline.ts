@@ -1,3 +1,4 @@
+import type { Clock } from '#shared/clock.ts'
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Logger } from '#shared/log.ts'
 import { compose, type Forward, type Pipeline } from './compose.ts'
@@ -14,9 +15,11 @@ import { type RateLimiting, rateLimit } from './layers/rate-limit.ts'
 import { rescue } from './layers/rescue.ts'
 import { besideShadow, type Shadowing } from './layers/shadow.ts'
 import { shed } from './layers/shed.ts'
+import { staleReplies } from './layers/stale-replies.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { StaleStore } from './stale/stale-store.ts'
 import type { ViolationSink } from './state/violations/violation.ts'
 
 /** What the layers need from outside. */
@@ -29,6 +32,8 @@ export interface Edge extends PolicyEdge {
   readonly emergencySignals: OutcomeCount
   readonly shadowing: Shadowing
   readonly answering: Answering
+  readonly staleStore: StaleStore
+  readonly clock: Clock
 }
 
 /** What the layers that obey the policy need from outside. */
@@ -59,6 +64,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
   challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
+  staleReplies(d.staleStore, d.clock), // around all that can fail of the app: the last good reply takes its place
 ]
 
 /** The layers, with one round trip to the app at the bottom. */

@@ -11,7 +11,7 @@ export const problemReply = (
   { text, headers: own = [] }: Refusal,
   correlationId: string,
   members: Readonly<Record<string, unknown>> = {},
-): Reply => {
+): Reply & { readonly body: string } => {
   const { status, title, detail } = text
   const body = `${JSON.stringify({ ...problem(status, title, detail, correlationId), ...members })}\n`
   const headers = [

@@ -11,7 +11,7 @@ export interface ReplyHead {
 /** A whole reply that a layer makes itself. */
 export interface Reply {
   readonly head: ReplyHead
-  readonly body: string
+  readonly body: string | Buffer
 }
 
 /** What no field may hold: in latin1 `\u010a` would be a line end, too. */

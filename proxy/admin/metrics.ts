@@ -12,6 +12,7 @@ export interface Measured {
   upstreamQueued(): number
   readonly blocks: { readonly size: number; readonly untold: number }
   readonly violations: { readonly blocked: number; readonly unmade: number }
+  readonly stale: { readonly bytes: number; readonly served: ReadonlyMap<string, number> }
   readonly emergency: { readonly state: EmergencyState; readings(): readonly Reading[] }
 }
 
@@ -81,6 +82,24 @@ export const proxyMetrics = (instance: Instance, measured: Measured): Registry =
     collect() {
       this.reset()
       this.inc(measured.violations.unmade)
+    },
+  })
+  new Counter({
+    name: 'sidegate_stale_replies_total',
+    help: 'Earlier replies that went out in the place of a failure, by its cause.',
+    labelNames: ['cause'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [cause, count] of measured.stale.served) this.inc({ cause }, count)
+    },
+  })
+  new Gauge({
+    name: 'sidegate_stale_store_bytes',
+    help: 'What is kept of replies, about.',
+    registers: [registry],
+    collect() {
+      this.set(measured.stale.bytes)
     },
   })
   new Gauge({

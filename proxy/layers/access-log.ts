@@ -21,11 +21,15 @@ const PATH_LIMIT = 1_024
 
 const shortened = (text: string, limit: number): string => (text.length > limit ? `${text.slice(0, limit)}…` : text)
 
-/** Nor is each refusal of who is blocked worth a line: the block has had its own, and a flood is to stay out of the log. */
+/**
+ * Nor is each refusal of who is blocked worth a line: the block has had its own, and a flood is to stay out of the log. Nor is each
+ * reply that went out in the place of a failure: the client has an answer, and the metrics count them.
+ */
 const isOrdinary = ({ kind, status, refusal }: Outcome): boolean =>
-  kind === 'answered' || (kind === 'replied' && status < 500) || refusal?.text.logLevel === 'debug'
+  kind === 'answered' || kind === 'stale' || (kind === 'replied' && status < 500) || refusal?.text.logLevel === 'debug'
 
 const level = (outcome: Outcome): 'debug' | 'info' | 'warn' | 'error' => {
+  if (outcome.kind === 'stale') return 'info'
   if (outcome.refusal !== undefined) return outcome.refusal.text.logLevel
   return outcome.kind === 'replied' && outcome.status >= 500 ? 'warn' : 'info'
 }

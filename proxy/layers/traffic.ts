@@ -12,6 +12,7 @@ export class TrafficCounts {
     replied: new Uint32Array(HIGHEST_STATUS + 1),
     answered: new Uint32Array(HIGHEST_STATUS + 1),
     refused: new Uint32Array(HIGHEST_STATUS + 1),
+    stale: new Uint32Array(HIGHEST_STATUS + 1),
     cut: new Uint32Array(HIGHEST_STATUS + 1),
     'client-abort': new Uint32Array(HIGHEST_STATUS + 1),
   }

@@ -214,6 +214,12 @@ const challenge = part({
   whenProviderFails: oneOf('admit', 'refuse').default('admit').describe('For `turnstile` and `hcaptcha`.'),
 })
 
+const stale = part({
+  storeBytes: bytes({ min: MEBIBYTE, max: 1_024 * MEBIBYTE })
+    .default(32 * MEBIBYTE)
+    .describe('What an instance keeps of replies, for routes that have `stale`.'),
+})
+
 const breaker = part({
   consecutiveFailures: count({ min: 1, max: 10_000 }).default(10).describe('Opens after so many in a row,'),
   failureShare: share().default(0.5).describe('or at this share of failures in `windowSeconds`,'),
@@ -292,6 +298,7 @@ export const policySchema = z.strictObject({
   blocking: blocking.describe('Blocks of addresses.'),
   emergency: emergency.describe('What is a flood, and what is done about it.'),
   challenge: challenge.describe('How a client shows that it is a browser with a person.'),
+  stale: stale.describe('Replies that are kept for when the app fails.'),
   breaker: breaker.describe('When the app is given a rest.'),
   slo: part({ objectives: z.record(name(), objective).default({}) }).describe('What is promised.'),
   cdn: cdn.describe('The CDN in front.'),

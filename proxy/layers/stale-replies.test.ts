@@ -1,0 +1,264 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { eventually } from '#shared/testing/eventually.ts'
+import { clearanceCookie } from '../state/challenge/clearance-fields.ts'
+import { TestPolicies } from '../testing/policies.ts'
+import { startProxy, type TestProxy } from '../testing/start-proxy.ts'
+import { startUpstream, type TestUpstream } from '../testing/start-upstream.ts'
+
+const cache = { visibility: 'public', maxAgeSeconds: 60 }
+const policies = new TestPolicies({
+  routes: {
+    page: { match: { path: '/page/*' }, cache, stale: { keepSeconds: 600, bodyBytes: 10_000 } },
+    cookies: { match: { path: '/cookies' }, stale: { keepSeconds: 600 }, cache: { ...cache, ignoreCookies: true } },
+  },
+})
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void
+
+let clock: { nowMs: number; wallMs(): number; monotonicMs(): number }
+let app: TestUpstream
+let proxy: TestProxy
+/** What the app does from now on. */
+let answer: Answer
+let asked: number
+
+const page: Answer = (_request, response) => {
+  response.setHeader('ETag', '"one"').setHeader('Content-Type', 'text/plain').setHeader('Surrogate-Key', 'a b')
+  response.setHeader('Cache-Control', 'public, max-age=60')
+  response.end('the page')
+}
+const fail: Answer = (_request, response) => void response.writeHead(500).end('oh no')
+const hangUp: Answer = (_request, response) => void response.destroy()
+
+beforeEach(async () => {
+  clock = { nowMs: 1_000_000, wallMs: () => clock.nowMs, monotonicMs: () => clock.nowMs }
+  answer = page
+  asked = 0
+  app = await startUpstream((request, response) => {
+    asked++
+    answer(request, response)
+  })
+  proxy = await startProxy(app.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '300' }, policies, { clock })
+})
+afterEach(async () => {
+  await proxy.close()
+  await app.close()
+})
+
+interface Got {
+  readonly status: number
+  readonly body: string
+  readonly headers: Headers
+  readonly cacheStatus: string | null
+}
+
+const get = async (path = '/page/1', headers: Record<string, string> = {}, method = 'GET'): Promise<Got> => {
+  const reply = await fetch(`${proxy.origin}${path}`, { method, headers, redirect: 'manual' })
+  const cacheStatus = reply.headers.get('cache-status')
+  return { status: reply.status, body: await reply.text(), headers: reply.headers, cacheStatus }
+}
+
+/** Asks once, so that the reply is kept. */
+const keep = async (path = '/page/1', headers: Record<string, string> = {}): Promise<void> => {
+  const before = proxy.staleStore.bytes
+  expect((await get(path, headers)).cacheStatus).toBeNull()
+  await eventually('it is kept', () => proxy.staleStore.bytes > before)
+}
+
+describe('while the app fails, its last good reply is served', () => {
+  it.each([
+    ['answers 500', fail, 'error'],
+    ['hangs up', hangUp, 'error'],
+    ['says nothing', () => undefined, 'timeout'],
+  ] as const)('where it %s', async (_what, failing, cause) => {
+    await keep()
+    answer = failing
+    clock.nowMs += 100_500
+    const got = await get()
+    expect(got).toMatchObject({ status: 200, body: 'the page', cacheStatus: `sidegate; hit; ttl=-40; detail=${cause}` })
+    expect(Object.fromEntries(got.headers)).toMatchObject({
+      ...{ age: '100', 'cache-control': 'max-age=5', etag: '"one"', 'surrogate-key': 'a b' },
+      ...{ 'content-type': 'text/plain', 'content-length': '8', 'x-request-id': expect.any(String) },
+    })
+    expect(await proxy.line(({ outcome }) => outcome === 'stale')).toMatchObject({ status: 200, level: 'info' })
+  })
+
+  it('where it is gone', async () => {
+    await keep()
+    await app.close()
+    expect(await get()).toMatchObject({ status: 200, cacheStatus: 'sidegate; hit; ttl=60; detail=unreachable' })
+  })
+
+  it('to HEAD without its body, and to who has it already as 304', async () => {
+    await keep()
+    answer = fail
+    expect(await get('/page/1', {}, 'HEAD')).toMatchObject({ status: 200, body: '' })
+    for (const tags of ['"one"', 'W/"one"', '"zero", "one"', '*']) {
+      const got = await get('/page/1', { 'If-None-Match': tags })
+      expect(got).toMatchObject({ status: 304, body: '' })
+      expect([got.headers.get('etag'), got.headers.get('content-type'), got.headers.get('age')]).toEqual([
+        '"one"',
+        null,
+        '0',
+      ])
+    }
+    expect(await get('/page/1', { 'If-None-Match': '"two"' })).toMatchObject({ status: 200, body: 'the page' })
+  })
+
+  it('as it was chosen for the request', async () => {
+    answer = ({ headers }, response) => {
+      response.setHeader('Vary', 'Accept-Language')
+      response.end(headers['accept-language'])
+    }
+    await keep('/page/1', { 'Accept-Language': 'de' })
+    await keep('/page/1', { 'Accept-Language': 'fr' })
+    answer = fail
+    expect(await get('/page/1', { 'Accept-Language': 'de' })).toMatchObject({ status: 200, body: 'de' })
+    expect(await get('/page/1', { 'Accept-Language': 'fr' })).toMatchObject({ status: 200, body: 'fr' })
+    expect(await get('/page/1', { 'Accept-Language': 'en' })).toMatchObject({ status: 500, body: 'oh no' })
+  })
+
+  it('byte for byte, however it came', async () => {
+    const bytes = Buffer.from(Array.from({ length: 9_000 }, (_, index) => (index * 7) & 255))
+    answer = (_request, response) => {
+      for (let at = 0; at < bytes.length; at += 1_000) response.write(bytes.subarray(at, at + 1_000))
+      response.end()
+    }
+    await keep()
+    answer = fail
+    const reply = await fetch(`${proxy.origin}/page/1`)
+    expect(reply.headers.get('content-length')).toBe('9000')
+    expect(Buffer.from(await reply.arrayBuffer()).equals(bytes)).toBe(true)
+  })
+
+  it('as the last one that was good', async () => {
+    await keep()
+    clock.nowMs += 1_000
+    answer = (_request, response) => void response.end('another page')
+    expect((await get()).body).toBe('another page')
+    await proxy.line(({ outcome, bodyBytes }) => outcome === 'replied' && bodyBytes === 12)
+    answer = fail
+    expect((await get()).body).toBe('another page')
+  })
+
+  it('until it is too old by what the operator says, or the app', async () => {
+    await keep()
+    answer = (_request, response) =>
+      void response.setHeader('Cache-Control', 'max-age=60, must-revalidate').end('strict')
+    await keep('/page/2')
+    answer = fail
+    clock.nowMs += 59_000
+    expect([(await get('/page/1')).status, (await get('/page/2')).status]).toEqual([200, 200])
+    clock.nowMs += 1_000
+    expect([(await get('/page/1')).status, (await get('/page/2')).status]).toEqual([200, 500])
+    clock.nowMs += 540_001
+    expect((await get('/page/1')).status).toBe(500)
+  })
+})
+
+describe('nothing is served', () => {
+  it('that was not asked for in this way, by this name, or of a route that keeps nothing', async () => {
+    await keep()
+    answer = fail
+    const statuses = [get('/page/1?a=b'), get('/page/2'), get('/other'), get('/page/1', {}, 'POST')]
+    expect((await Promise.all(statuses)).map(({ status }) => status)).toEqual([500, 500, 500, 500])
+  })
+
+  it('to credentials, and nothing that credentials may have chosen is kept', async () => {
+    await get('/page/1', { Authorization: 'Bearer a' })
+    await get('/page/1', { Cookie: 'session=a' })
+    expect(proxy.staleStore.size).toBe(0)
+    await keep('/page/1', { Cookie: clearanceCookie('a', 60, false).split(';', 1)[0] ?? '' })
+    await keep('/cookies', { Cookie: 'session=a' })
+    answer = fail
+    expect((await get('/page/1', { Authorization: 'Bearer a' })).status).toBe(500)
+    expect((await get('/page/1', { Cookie: 'session=a' })).status).toBe(500)
+    expect((await get('/page/1')).status).toBe(200)
+    expect((await get('/cookies', { Cookie: 'session=b' })).status).toBe(200)
+  })
+
+  it('that the app or the client did not want to be kept, or that is too large', async () => {
+    await get('/page/1', { 'Cache-Control': 'no-store' })
+    await get('/page/1', { Range: 'bytes=0-1' })
+    answer = (_request, response) => void response.setHeader('Cache-Control', 'no-store').end('secret')
+    await get()
+    answer = (_request, response) => void response.end('x'.repeat(10_001))
+    await get()
+    answer = (_request, response) => {
+      response.write('x'.repeat(6_000))
+      setImmediate(() => response.end('x'.repeat(4_001)))
+    }
+    await get()
+    answer = (_request, response) => {
+      response.writeHead(200, { 'Content-Length': '10' }).write('half')
+      setImmediate(() => response.destroy())
+    }
+    await expect(get()).rejects.toThrow()
+    answer = fail
+    expect((await get()).status).toBe(500)
+    expect(proxy.staleStore.size).toBe(0)
+  })
+})
+
+it('a 304 of the app makes what is kept as good as new', async () => {
+  await keep()
+  clock.nowMs += 500_000
+  answer = (_request, response) =>
+    void response.writeHead(304, { ETag: '"one"', 'Cache-Control': 'max-age=90', 'Content-Type': 'text/odd' }).end()
+  expect((await get('/page/1', { 'If-None-Match': '"one"' })).status).toBe(304)
+  clock.nowMs += 500_000
+  answer = fail
+  const got = await get()
+  expect(got).toMatchObject({ status: 200, body: 'the page', cacheStatus: 'sidegate; hit; ttl=-410; detail=error' })
+  expect(got.headers.get('content-type')).toBe('text/plain')
+})
+
+it('a 304 of another reply makes nothing new', async () => {
+  await keep()
+  clock.nowMs += 500_000
+  answer = (_request, response) => void response.writeHead(304, { ETag: '"two"' }).end()
+  await get('/page/1', { 'If-None-Match': '"two"' })
+  clock.nowMs += 500_000
+  answer = fail
+  expect((await get()).status).toBe(500)
+})
+
+it('once the app has failed at an address, one request at a time tries it, and none waits for that', async () => {
+  await keep()
+  await keep('/page/2')
+  answer = fail
+  await get()
+  expect(asked).toBe(3)
+  const waiting: ServerResponse[] = []
+  answer = (_request, response) => void waiting.push(response)
+  const trying = get()
+  await eventually('the app is asked', () => waiting.length === 1)
+  const others = await Promise.all(Array.from({ length: 50 }, () => get()))
+  expect(new Set(others.map(({ cacheStatus }) => cacheStatus))).toEqual(
+    new Set(['sidegate; hit; ttl=60; detail=refilling']),
+  )
+  expect(asked).toBe(4)
+  const elsewhere = get('/page/2')
+  await eventually('other addresses are asked for', () => waiting.length === 2)
+  for (const response of waiting) response.end('a new page')
+  expect([(await trying).body, (await elsewhere).body]).toEqual(['a new page', 'a new page'])
+  answer = page
+  expect((await get()).cacheStatus).toBeNull()
+})
+
+it('a try whose client leaves is no try: the next request is', async () => {
+  await keep()
+  answer = fail
+  await get()
+  const waiting: ServerResponse[] = []
+  answer = (_request, response) => void waiting.push(response)
+  const leaving = new AbortController()
+  const left = fetch(`${proxy.origin}/page/1`, { signal: leaving.signal }).catch(() => 'left')
+  await eventually('the app is asked', () => waiting.length === 1)
+  leaving.abort()
+  expect(await left).toBe('left')
+  await proxy.line(({ outcome }) => outcome === 'client-abort')
+  answer = page
+  expect((await get()).cacheStatus).toBeNull()
+})

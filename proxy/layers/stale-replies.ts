@@ -1,0 +1,99 @@
+import type { Clock } from '#shared/clock.ts'
+import type { Exchange } from '../exchange.ts'
+import { fieldValue } from '../headers.ts'
+import { type Layer, PASS } from '../layer.ts'
+import { refusal } from '../refusal.ts'
+import type { Reply, ReplyHead } from '../reply.ts'
+import { Capture } from '../stale/capture.ts'
+import { keepable } from '../stale/keepable.ts'
+import { copiedFields, type KeptReply } from '../stale/kept-reply.ts'
+import { renewed } from '../stale/renewed.ts'
+import { type StaleCause, servedReply } from '../stale/served-reply.ts'
+import { type StaleStore, variantFor } from '../stale/stale-store.ts'
+import { asksForWhatIsKept, causeOf, isServable, keyOf, mayKeepFor, type StaleUse } from '../stale/stale-use.ts'
+
+/** What is younger than this is not kept anew: to copy every reply of a busy address would cost more than it is worth. */
+const RENEWED_AFTER_MS = 1_000
+
+/**
+ * Keeps the last good replies of routes that say so, and serves them while the app fails:
+ *
+ *     keep   a good public reply, once its last byte has gone out; a 304 of the app makes what is kept as good as new
+ *     serve  in the place of a refusal that is the app's fault, or of its own 5xx
+ *     try    once the app has failed at an address, one request at a time tries it, and the others are served what is
+ *            kept at once, until it answers
+ */
+export const staleReplies = (store: StaleStore, clock: Clock): Layer => {
+  const serve = (exchange: Exchange, reply: KeptReply, cause: StaleCause): Reply => {
+    exchange.staleCause = cause
+    store.served.set(cause, (store.served.get(cause) ?? 0) + 1)
+    return servedReply(reply, exchange.request.rawHeaders, cause, clock.monotonicMs())
+  }
+
+  return {
+    name: 'stale-replies',
+
+    admit(exchange) {
+      const rule = exchange.route?.policy.stale
+      if (rule === undefined || !asksForWhatIsKept(exchange)) return PASS
+      const key = keyOf(exchange)
+      const kept = store.get(key)
+      const variant = kept === undefined ? undefined : variantFor(kept, exchange.request.rawHeaders)
+      const servable = variant !== undefined && isServable(variant, rule, clock.monotonicMs()) ? variant : undefined
+      const isTroubled = kept?.isTroubled === true && servable !== undefined
+      if (isTroubled && kept.isTried) return serve(exchange, servable, 'refilling')
+      if (isTroubled) kept.isTried = true
+      exchange.stale = { key, rule, kept, variant, servable, isTry: isTroubled, capture: undefined }
+      return PASS
+    },
+
+    onReply(exchange, head) {
+      const { stale } = exchange
+      if (stale === undefined || exchange.isOwn) return undefined
+      if (head.status >= 500) {
+        return stale.servable === undefined ? undefined : refusal('upstream-failed', `the app answered ${head.status}`)
+      }
+      if (stale.kept !== undefined) stale.kept.isTroubled = stale.kept.isTried = false
+      const nowMs = clock.monotonicMs()
+      if (head.status === 304) renew(store, exchange, stale, head, nowMs)
+      else stale.capture = captureOf(exchange, stale, head, nowMs)
+      return undefined
+    },
+
+    recover(exchange, refused) {
+      const { stale } = exchange
+      const cause = causeOf(refused.kind)
+      if (stale?.servable === undefined || cause === undefined) return refused
+      if (stale.kept !== undefined) stale.kept.isTroubled = true
+      return serve(exchange, stale.servable, cause)
+    },
+
+    onFinish(exchange, { kind }) {
+      const { stale } = exchange
+      if (stale === undefined) return
+      if (stale.isTry && stale.kept !== undefined) stale.kept.isTried = false
+      const reply = kind === 'replied' ? stale.capture?.reply() : undefined
+      if (reply !== undefined) store.put(stale.key, reply, exchange.policy.policy.stale.storeBytes)
+    },
+  }
+}
+
+const captureOf = (exchange: Exchange, stale: StaleUse, head: ReplyHead, nowMs: number): Capture | undefined => {
+  const { rule, variant } = stale
+  if (!mayKeepFor(exchange)) return undefined
+  if (variant !== undefined && nowMs - variant.receivedAtMs < RENEWED_AFTER_MS) return undefined
+  if (Number(fieldValue(head.headers, 'content-length') ?? 0) > rule.bodyBytes) return undefined
+  const found = keepable(exchange.request.rawHeaders, head.status, head.headers)
+  if (found === undefined) return undefined
+  const { status, statusText } = head
+  return new Capture(
+    { ...found, status, statusText, headers: copiedFields(head.headers), receivedAtMs: nowMs },
+    rule.bodyBytes,
+  )
+}
+
+const renew = (store: StaleStore, exchange: Exchange, stale: StaleUse, head: ReplyHead, nowMs: number): void => {
+  const { key, variant } = stale
+  const reply = variant === undefined ? undefined : renewed(variant, exchange.request.rawHeaders, head, nowMs)
+  if (reply !== undefined) store.put(key, reply, exchange.policy.policy.stale.storeBytes)
+}

@@ -1,0 +1,126 @@
+import { joinedFieldValue } from '../headers.ts'
+import type { KeptReply } from './kept-reply.ts'
+import type { StaleCause } from './served-reply.ts'
+
+/** Of one address: by language, encoding and the like. */
+const VARIANTS_LIMIT = 8
+/** What a reply takes beside its body and its fields, about. */
+const OVERHEAD_BYTES = 500
+
+/** All that is kept of one address. */
+export interface Kept {
+  /** The latest first. Belongs to the store. */
+  replies: readonly KeptReply[]
+  /** Whether the app has failed at it and not answered since: then one request at a time tries it. */
+  isTroubled: boolean
+  isTried: boolean
+}
+
+/**
+ * The last good replies of the app, in bounded memory: two generations, of which the older is dropped whole. What is asked for
+ * moves to the younger one, so that at least the half of the bytes that was asked for last is there.
+ */
+export class StaleStore {
+  #current = new Map<string, Kept>()
+  #previous = new Map<string, Kept>()
+  #currentBytes = 0
+  #previousBytes = 0
+  #bytesLimit = 0
+  /** How many replies have been served out of it, by why. */
+  readonly served = new Map<StaleCause, number>()
+
+  get bytes(): number {
+    return this.#currentBytes + this.#previousBytes
+  }
+
+  /** How many addresses. */
+  get size(): number {
+    return this.#current.size + this.#previous.size
+  }
+
+  get(key: string): Kept | undefined {
+    const kept = this.#current.get(key)
+    if (kept !== undefined) return kept
+    const older = this.#previous.get(key)
+    if (older === undefined) return undefined
+    this.#previous.delete(key)
+    this.#current.set(key, older)
+    const bytes = bytesOf(key, older)
+    this.#previousBytes -= bytes
+    this.#add(key, older, bytes)
+    return older
+  }
+
+  /** Takes the place of what was chosen by the same fields. One that is larger than an eighth of all is not kept. */
+  put(key: string, reply: KeptReply, bytesLimit: number): void {
+    this.#bytesLimit = bytesLimit
+    if (bytesOfReply(reply) > bytesLimit >> 3) return
+    const kept = this.get(key) ?? { replies: [], isTroubled: false, isTried: false }
+    this.#drop(key)
+    const others = kept.replies.filter((other) => !isSameVariant(other, reply))
+    kept.replies = [reply, ...others.slice(0, VARIANTS_LIMIT - 1)]
+    this.#add(key, kept, bytesOf(key, kept))
+  }
+
+  /** Drops the replies that are not to be served any more. @returns how many */
+  purge(isPurged: (key: string, reply: KeptReply) => boolean): number {
+    let purged = 0
+    for (const [key, kept] of [...this.#previous, ...this.#current]) {
+      const replies = kept.replies.filter((reply) => !isPurged(key, reply))
+      if (replies.length === kept.replies.length) continue
+      purged += kept.replies.length - replies.length
+      this.#drop(key)
+      kept.replies = replies
+      if (replies.length > 0) this.#add(key, kept, bytesOf(key, kept))
+    }
+    return purged
+  }
+
+  #add(key: string, kept: Kept, bytes: number): void {
+    if (this.#currentBytes + bytes > this.#bytesLimit >> 1) {
+      this.#previous = this.#current
+      this.#previousBytes = this.#currentBytes
+      this.#current = new Map()
+      this.#currentBytes = 0
+    }
+    this.#current.set(key, kept)
+    this.#currentBytes += bytes
+  }
+
+  #drop(key: string): void {
+    const current = this.#current.get(key)
+    if (current !== undefined) {
+      this.#currentBytes -= bytesOf(key, current)
+      this.#current.delete(key)
+    }
+    const previous = this.#previous.get(key)
+    if (previous === undefined) return
+    this.#previousBytes -= bytesOf(key, previous)
+    this.#previous.delete(key)
+  }
+}
+
+/** The reply that the app would have chosen for a request (RFC 9111 §4.1); undefined where none is known. */
+export const variantFor = ({ replies }: Kept, requestHeaders: readonly string[]): KeptReply | undefined =>
+  replies.find(({ vary }) =>
+    vary.every(({ lowerName, value }) => joinedFieldValue(requestHeaders, lowerName) === value),
+  )
+
+const isSameVariant = (one: KeptReply, other: KeptReply): boolean =>
+  one.vary.length === other.vary.length &&
+  one.vary.every(
+    ({ lowerName, value }, at) => lowerName === other.vary[at]?.lowerName && value === other.vary[at]?.value,
+  )
+
+const bytesOf = (key: string, { replies }: Kept): number => {
+  let bytes = key.length
+  for (const reply of replies) bytes += bytesOfReply(reply)
+  return bytes
+}
+
+const bytesOfReply = ({ body, headers, vary }: KeptReply): number => {
+  let bytes = OVERHEAD_BYTES + body.length
+  for (const text of headers) bytes += text.length
+  for (const { value } of vary) bytes += value.length
+  return bytes
+}
