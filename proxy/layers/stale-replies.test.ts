@@ -243,8 +243,19 @@ it('once the app has failed at an address, one request at a time tries it, and n
   await eventually('other addresses are asked for', () => waiting.length === 2)
   for (const response of waiting) response.end('a new page')
   expect([(await trying).body, (await elsewhere).body]).toEqual(['a new page', 'a new page'])
-  answer = page
-  expect((await get()).cacheStatus).toBeNull()
+  const together = [get(), get()]
+  await eventually('both are asked for', () => waiting.length === 4)
+  for (const response of waiting) response.end('a new page')
+  expect((await Promise.all(together)).map(({ cacheStatus }) => cacheStatus)).toEqual([null, null])
+})
+
+it('of a busy address one reply a second is kept', async () => {
+  await keep()
+  answer = (_request, response) => void response.end('another page')
+  clock.nowMs += 999
+  await get()
+  answer = fail
+  expect((await get()).body).toBe('the page')
 })
 
 it('a try whose client leaves is no try: the next request is', async () => {
