@@ -15,6 +15,7 @@ import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import { AppliedPurges } from './stale/applied-purges.ts'
 import { StaleStore } from './stale/stale-store.ts'
 import type { ChallengeSecrets } from './state/challenge/open.ts'
 import { openLimits } from './state/limits/open.ts'
@@ -32,6 +33,7 @@ export interface ProxyParts {
   readonly limits: { flush(): Promise<void>; close(): Promise<void> }
   readonly challenges: ChallengeParts
   readonly staleStore: StaleStore
+  readonly appliedPurges: AppliedPurges
 }
 
 /** What the process has from outside itself. */
@@ -96,6 +98,7 @@ export const buildProxy = (
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn, emergencySignals } = shared
   const staleStore = new StaleStore()
+  const purges = new AppliedPurges(staleStore)
   const { challenging, answering } = challenges
   const layers = choose(
     edgeLayers({
@@ -112,6 +115,7 @@ export const buildProxy = (
       shadowing,
       answering,
       staleStore,
+      purges,
       clock,
     }),
   )
@@ -131,5 +135,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server, limits, challenges, staleStore }
+  return { health, traffic, upstream, server, limits, challenges, staleStore, appliedPurges: purges }
 }

@@ -17,6 +17,7 @@ import { proxyMetrics } from './admin/metrics.ts'
 import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
+import { openPurges } from './cdn/purge/open.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
 import { openBlocking } from './state/blocks/open.ts'
 import { openChallengeSecrets } from './state/challenge/open.ts'
@@ -45,9 +46,15 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
   const challengeSecrets = await openChallengeSecrets(settings, log)
-  const { health, traffic, upstream, server, limits, challenges, staleStore } = buildProxy(settings, instance, log, {
-    ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
-  })
+  const { health, traffic, upstream, server, limits, challenges, staleStore, appliedPurges } = buildProxy(
+    settings,
+    instance,
+    log,
+    {
+      ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
+    },
+  )
+  const purging = await openPurges(settings, instance.id, { redis, policies, applied: appliedPurges }, log)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
@@ -56,6 +63,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     blocks,
     violations,
     stale: staleStore,
+    purging,
   })
   redisMetrics(registry, redis)
   challengeMetrics(registry, challenges.counts)
@@ -80,6 +88,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('policy', () => policy.close())
   shutdown.opened('blocks', () => blocking.close())
   shutdown.opened('emergency', () => emergencyParts.close())
+  shutdown.opened('purges', () => purging.close())
   shutdown.opened('limits', () => limits.close())
   shutdown.opened('challenges', () => {
     challenges.close()
@@ -100,6 +109,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
       policy,
       emergency,
       blocking,
+      purging,
     })
     shutdown.opened('admin listener', () => admin?.close())
   }

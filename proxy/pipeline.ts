@@ -19,6 +19,7 @@ import { staleReplies } from './layers/stale-replies.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { AppliedPurges } from './stale/applied-purges.ts'
 import type { StaleStore } from './stale/stale-store.ts'
 import type { ViolationSink } from './state/violations/violation.ts'
 
@@ -33,6 +34,7 @@ export interface Edge extends PolicyEdge {
   readonly shadowing: Shadowing
   readonly answering: Answering
   readonly staleStore: StaleStore
+  readonly purges: AppliedPurges
   readonly clock: Clock
 }
 
@@ -64,7 +66,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
   challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
-  staleReplies(d.staleStore, d.clock), // around all that can fail of the app: the last good reply takes its place
+  staleReplies(d.staleStore, d.purges, d.clock), // around all that can fail of the app: the last good reply takes its place
 ]
 
 /** The layers, with one round trip to the app at the bottom. */

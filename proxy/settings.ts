@@ -52,6 +52,9 @@ export const proxyFields = z.object({
   HCAPTCHA_SECRET: optionalText('the secret key of an hCaptcha account', /^\S{1,512}$/).describe(
     'For `challenge.provider: hcaptcha` in the policy.',
   ),
+  CDN_PURGE_TOKEN: optionalText('the credential that purges are told to the CDN with', /^[\x21-\x7e]{8,512}$/).describe(
+    'For `cdn.purge` in the policy, where `KEYRING_DIR` has no `cdn-credentials.yaml`; signs what a webhook is sent.',
+  ),
   WORKERS: z
     .string()
     .regex(

@@ -10,6 +10,7 @@ import { version } from '#shared/version.ts'
 import type { Drainable } from './admin/drain-routes.ts'
 import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
+import { openPurges } from './cdn/purge/open.ts'
 import type { ProxySettings } from './settings.ts'
 import { openBlocking } from './state/blocks/open.ts'
 import { newSecret } from './state/challenge/keys.ts'
@@ -46,6 +47,8 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const redis = await openRedis(settings, instance, log)
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const blocking = redis === undefined ? undefined : await openBlocking(redis, instance, log)
+  const purging =
+    policy && (await openPurges(settings, instance.id, { redis, policies: policy.policies, applied: undefined }, log))
   const challengeSecrets = await openChallengeSecrets(settings, log)
   challengeSecrets.close() // opened to say what is wrong with them, or missing, once
   // Workers are one instance to their clients: what one of them has signed is good with the others.
@@ -64,6 +67,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     policy,
     emergency: emergency?.emergency,
     blocking,
+    purging,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   tidyAfterStart()

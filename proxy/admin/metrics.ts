@@ -13,6 +13,7 @@ export interface Measured {
   readonly blocks: { readonly size: number; readonly untold: number }
   readonly violations: { readonly blocked: number; readonly unmade: number }
   readonly stale: { readonly bytes: number; readonly served: ReadonlyMap<string, number> }
+  readonly purging: { readonly calls: Readonly<Record<string, number>> }
   readonly emergency: { readonly state: EmergencyState; readings(): readonly Reading[] }
 }
 
@@ -100,6 +101,16 @@ export const proxyMetrics = (instance: Instance, measured: Measured): Registry =
     registers: [registry],
     collect() {
       this.set(measured.stale.bytes)
+    },
+  })
+  new Counter({
+    name: 'sidegate_purge_calls_total',
+    help: 'Calls by which this instance has told purges to the CDN, by what they have come to.',
+    labelNames: ['result'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [result, count] of Object.entries(measured.purging.calls)) this.inc({ result }, count)
     },
   })
   new Gauge({

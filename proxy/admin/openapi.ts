@@ -5,6 +5,7 @@ import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import { PROBLEM_JSON } from '#shared/problem.ts'
 import { version } from '#shared/version.ts'
+import { openPurges } from '../cdn/purge/open.ts'
 import { openBlocking } from '../state/blocks/open.ts'
 import { openEmergency } from '../state/emergency/open.ts'
 import { openPolicy } from '../state/policy/open.ts'
@@ -48,10 +49,20 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
   const emergencyParts = await openEmergency(undefined, instance, { policies, fleet: { size: 1 } }, log)
   const { emergency } = emergencyParts
   const blocking = await openBlocking(undefined, instance, log)
+  const purging = await openPurges({}, instance.id, { redis: undefined, policies, applied: undefined }, log)
   const routes: RouteOptions[] = []
   const admin = adminServer(
     {
-      ...{ instance, log, policy, emergency, blocking, tokens: { current: [] }, health: new Health(instance, []) },
+      ...{
+        instance,
+        log,
+        policy,
+        emergency,
+        blocking,
+        purging,
+        tokens: { current: [] },
+        health: new Health(instance, []),
+      },
       drainable: {
         begin: () => undefined,
         phase: 'serving',
@@ -67,6 +78,7 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
   await admin.close()
   await emergencyParts.close()
   await blocking.close()
+  await purging.close()
   await policy.close()
   return routes.filter(({ method }) => method !== 'HEAD')
 }

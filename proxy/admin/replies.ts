@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { blockBody } from './block-routes.ts'
 import { emergencyBody } from './emergency-routes.ts'
 import { rollBackBody } from './policy-routes.ts'
+import { purgeBody } from './purge-routes.ts'
 
 /**
  * What the admin port answers, as its OpenAPI document tells and its tests hold. It is not loaded by the proxy: what is
@@ -59,6 +60,26 @@ const shadow = z.strictObject({
     'Replies with another header than the candidate’s.',
   ),
   rerouted: rows({ from: routeName(), to: routeName() }),
+})
+
+const purge = z.strictObject({
+  id: text(),
+  kind: z.enum(['url', 'tag', 'prefix', 'everything']),
+  values: z.array(text()),
+  soft: z.boolean(),
+  author: text(),
+  at: time(),
+  delivery: z
+    .strictObject({
+      state: z.enum(['waiting', 'retrying', 'delivered', 'failed', 'local']),
+      attempts: number(),
+      at: time().describe('Of the last change.'),
+      error: text().optional().describe('What the CDN said.'),
+    })
+    .describe('To the CDN; `local`: there is none.'),
+  instances: z
+    .strictObject({ purged: number(), of: number() })
+    .describe('Proxies that serve nothing of it any more, of those that are there.'),
 })
 
 const emergency = z.strictObject({
@@ -347,6 +368,17 @@ export const operations: Readonly<Record<string, Operation>> = {
       413: 'The list is larger than 8 MiB.',
       422: 'The list has problems: the first hundred, by line.',
     },
+  },
+  purge: {
+    summary: 'Purges by URL, tag, prefix, or everything, in all proxies and in the CDN',
+    takes: purgeBody,
+    replies: { 202: { description: 'Accepted: it is carried out, whatever restarts meanwhile.', schema: purge } },
+    problems: { 422: 'The CDN cannot purge so.', 503: 'Redis is lost: it is not accepted.' },
+  },
+  getPurge: {
+    summary: 'What has become of a purge',
+    replies: { 200: { description: 'As it is now.', schema: purge } },
+    problems: { 400: 'That is no ID.', 404: 'There is none, or it is older than a week.', 503: 'Redis is lost.' },
   },
   explain: {
     summary: 'Why an address is blocked, or is not',

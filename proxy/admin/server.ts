@@ -11,6 +11,7 @@ import { isRequestId, mintRequestId } from '#shared/correlation.ts'
 import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
+import type { PurgingState } from '../cdn/purge/open.ts'
 import type { BlockingState } from '../state/blocks/open.ts'
 import type { FleetEmergency } from '../state/emergency/emergency.ts'
 import type { PolicyState } from '../state/policy/open.ts'
@@ -21,6 +22,7 @@ import { emergencyRoutes } from './emergency-routes.ts'
 import { explainRoute } from './explain-route.ts'
 import { type AdminTokens, guard } from './guard.ts'
 import { policyRoutes } from './policy-routes.ts'
+import { purgeRoutes } from './purge-routes.ts'
 import { refuse } from './refuse.ts'
 import { validateByZod } from './request-validation.ts'
 import { shadowRoutes } from './shadow-routes.ts'
@@ -35,6 +37,7 @@ import { shadowRoutes } from './shadow-routes.ts'
  *     …   /api/policy                          policy-routes.ts
  *     …   /api/emergency                       emergency-routes.ts
  *     …   /api/blocks /api/explain             block-routes.ts
+ *     …   /api/purges                          purge-routes.ts
  *
  * All but the first two want a token (guard.ts). What each takes and answers: replies.ts.
  */
@@ -53,6 +56,8 @@ export interface AdminParts {
   readonly emergency: FleetEmergency | undefined
   /** The same. */
   readonly blocking: BlockingState | undefined
+  /** The same. */
+  readonly purging: PurgingState | undefined
 }
 
 const noCompiler = (): never => {
@@ -143,6 +148,12 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         )
       }
     }
+    if (parts.purging !== undefined) purgeRoutes(guarded, parts.purging, parts.log)
+    else {
+      guarded.all('/api/purges*', { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
+        refuse(reply, 503, 'Service Unavailable', NOTHING_TO_SHARE_PURGES_BY),
+      )
+    }
     done()
   })
 
@@ -177,5 +188,7 @@ const NOTHING_TO_AGREE_BY =
 
 const EACH_FOR_ITSELF =
   'With WORKERS above 1 and no Redis, each process decides by its own signals: GET /api/status tells what each is in. Set REDIS_URL for one state of all.'
+const NOTHING_TO_SHARE_PURGES_BY =
+  'With WORKERS above 1 the processes hear of purges by Redis: set REDIS_URL, and start again.'
 const NOTHING_TO_SHARE_BLOCKS_BY =
   'With WORKERS above 1 the processes share blocks by Redis: set REDIS_URL, and start again.'

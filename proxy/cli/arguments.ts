@@ -20,6 +20,9 @@ export interface Invocation {
   readonly isPermanent: boolean
   /** Ranges, with commas between them. */
   readonly confirm: string | undefined
+  /** What to purge: the option, and its values with commas between them. */
+  readonly purge: { readonly by: 'url' | 'tag' | 'prefix' | 'everything'; readonly values: string } | undefined
+  readonly isHard: boolean
   readonly isJson: boolean
 }
 
@@ -53,8 +56,23 @@ export const readArguments = (args: readonly string[]): Invocation => {
     source: sourceOf(options.get('source')),
     isPermanent: options.has('permanent'),
     confirm: options.get('confirm'),
+    purge: name === 'purge' ? purgeOf(operand, options) : undefined,
+    isHard: options.has('hard'),
     isJson: options.has('json'),
   }
+}
+
+const PURGED_BY = ['url', 'tag', 'prefix', 'everything'] as const
+
+/** What is to be purged, or, by its ID, which purge is asked after. */
+const purgeOf = (id: string | undefined, options: ReadonlyMap<OptionName, string | undefined>): Invocation['purge'] => {
+  const [by, ...others] = PURGED_BY.filter((option) => options.has(option))
+  if (id !== undefined && (by !== undefined || options.has('hard')))
+    throw usageError('"purge" takes an ID or what to purge, not both.')
+  if (id !== undefined) return undefined
+  if (by === undefined || others.length > 0)
+    throw usageError('"purge" takes one of --url, --tag, --prefix and --everything, or an ID.')
+  return { by, values: options.get(by) ?? '' }
 }
 
 interface Split {

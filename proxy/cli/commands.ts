@@ -1,6 +1,6 @@
 /** What a command takes; what it does is in `<name>-command.ts` and `policy-commands.ts`. */
 export interface CommandShape {
-  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | '[VERSION]' | 'NAME' | 'RANGE' | 'ADDRESS' | '[MODE]'
+  readonly operand?: 'FILE' | '[FILE]' | 'VERSION' | '[VERSION]' | 'NAME' | 'RANGE' | 'ADDRESS' | '[MODE]' | '[ID]'
   readonly options: readonly OptionName[]
   readonly meaning: string
 }
@@ -17,6 +17,11 @@ export const OPTIONS = {
   permanent: {},
   reason: { value: 'TEXT' },
   confirm: { value: 'RANGE' },
+  url: { value: 'URL' },
+  tag: { value: 'TAG' },
+  prefix: { value: 'URL' },
+  everything: {},
+  hard: {},
   role: { value: 'ROLE' },
   json: {},
   help: {},
@@ -72,6 +77,11 @@ const COMMANDS = {
     meaning: 'for N seconds or for good; --confirm: again, where wider than /8 (/19)',
   },
   unblock: { operand: 'RANGE', options: [], meaning: 'ends the block of exactly this range' },
+  purge: {
+    operand: '[ID]',
+    options: ['url', 'tag', 'prefix', 'everything', 'hard'],
+    meaning: 'from proxies and CDN, several with commas; with ID, what became of it',
+  },
   explain: { operand: 'ADDRESS', options: [], meaning: 'whether it is blocked, why, by whom, until when' },
   drain: { options: ['wait'], meaning: 'begins a drain; --wait returns once it is drained' },
   token: {

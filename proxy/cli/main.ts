@@ -20,6 +20,7 @@ import {
   policyValidate,
 } from './policy-commands.ts'
 import { printableJson } from './printable.ts'
+import { purge } from './purge-command.ts'
 import { cliSettings } from './settings.ts'
 import { policyShadow } from './shadow-command.ts'
 import { status } from './status-command.ts'
@@ -41,6 +42,7 @@ const COMMANDS: Readonly<Record<Exclude<CommandName, 'help' | 'token'>, Command>
   'blocks import': blocksImport,
   block,
   unblock,
+  purge,
   explain,
   drain,
 }

@@ -4,6 +4,7 @@ import { fieldValue } from '../headers.ts'
 import { type Layer, PASS } from '../layer.ts'
 import { refusal } from '../refusal.ts'
 import type { Reply, ReplyHead } from '../reply.ts'
+import type { AppliedPurges } from '../stale/applied-purges.ts'
 import { Capture } from '../stale/capture.ts'
 import { keepable } from '../stale/keepable.ts'
 import { copiedFields, type KeptReply } from '../stale/kept-reply.ts'
@@ -11,6 +12,7 @@ import { renewed } from '../stale/renewed.ts'
 import { type StaleCause, servedReply } from '../stale/served-reply.ts'
 import { type StaleStore, variantFor } from '../stale/stale-store.ts'
 import { asksForWhatIsKept, causeOf, isServable, keyOf, mayKeepFor, type StaleUse } from '../stale/stale-use.ts'
+import { tagsOf } from '../stale/tags-of.ts'
 
 /** What is younger than this is not kept anew: to copy every reply of a busy address would cost more than it is worth. */
 const RENEWED_AFTER_MS = 1_000
@@ -23,11 +25,20 @@ const RENEWED_AFTER_MS = 1_000
  *     try    once the app has failed at an address, one request at a time tries it, and the others are served what is
  *            kept at once, until it answers
  */
-export const staleReplies = (store: StaleStore, clock: Clock): Layer => {
+export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Clock): Layer => {
   const serve = (exchange: Exchange, reply: KeptReply, cause: StaleCause): Reply => {
     exchange.staleCause = cause
     store.served.set(cause, (store.served.get(cause) ?? 0) + 1)
     return servedReply(reply, exchange.request.rawHeaders, cause, clock.monotonicMs())
+  }
+
+  /** What may be served, unless it has been purged since the request came. */
+  const servableOf = ({ servable, generation }: StaleUse): KeptReply | undefined =>
+    servable === undefined || purges.hasPurged(generation, servable) ? undefined : servable
+
+  const keep = ({ policy }: Exchange, { key, generation }: StaleUse, reply: KeptReply | undefined): void => {
+    if (reply === undefined || purges.hasPurged(generation, reply)) return
+    store.put(key, reply, policy.policy.stale.storeBytes)
   }
 
   return {
@@ -36,6 +47,7 @@ export const staleReplies = (store: StaleStore, clock: Clock): Layer => {
     admit(exchange) {
       const rule = exchange.route?.policy.stale
       if (rule === undefined || !asksForWhatIsKept(exchange)) return PASS
+      const { generation } = purges
       const key = keyOf(exchange)
       const kept = store.get(key)
       const variant = kept === undefined ? undefined : variantFor(kept, exchange.request.rawHeaders)
@@ -43,7 +55,7 @@ export const staleReplies = (store: StaleStore, clock: Clock): Layer => {
       const isTroubled = kept?.isTroubled === true && servable !== undefined
       if (isTroubled && kept.isTried) return serve(exchange, servable, 'refilling')
       if (isTroubled) kept.isTried = true
-      exchange.stale = { key, rule, kept, variant, servable, isTry: isTroubled, capture: undefined }
+      exchange.stale = { key, rule, kept, variant, servable, isTry: isTroubled, generation, capture: undefined }
       return PASS
     },
 
@@ -51,11 +63,13 @@ export const staleReplies = (store: StaleStore, clock: Clock): Layer => {
       const { stale } = exchange
       if (stale === undefined || exchange.isOwn) return undefined
       if (head.status >= 500) {
-        return stale.servable === undefined ? undefined : refusal('upstream-failed', `the app answered ${head.status}`)
+        return servableOf(stale) === undefined
+          ? undefined
+          : refusal('upstream-failed', `the app answered ${head.status}`)
       }
       if (stale.kept !== undefined) stale.kept.isTroubled = stale.kept.isTried = false
       const nowMs = clock.monotonicMs()
-      if (head.status === 304) renew(store, exchange, stale, head, nowMs)
+      if (head.status === 304) keep(exchange, stale, renewedOf(exchange, stale, head, nowMs))
       else stale.capture = captureOf(exchange, stale, head, nowMs)
       return undefined
     },
@@ -63,17 +77,17 @@ export const staleReplies = (store: StaleStore, clock: Clock): Layer => {
     recover(exchange, refused) {
       const { stale } = exchange
       const cause = causeOf(refused.kind)
-      if (stale?.servable === undefined || cause === undefined) return refused
-      if (stale.kept !== undefined) stale.kept.isTroubled = true
-      return serve(exchange, stale.servable, cause)
+      const servable = stale === undefined ? undefined : servableOf(stale)
+      if (servable === undefined || cause === undefined) return refused
+      if (stale?.kept !== undefined) stale.kept.isTroubled = true
+      return serve(exchange, servable, cause)
     },
 
     onFinish(exchange, { kind }) {
       const { stale } = exchange
       if (stale === undefined) return
       if (stale.isTry && stale.kept !== undefined) stale.kept.isTried = false
-      const reply = kind === 'replied' ? stale.capture?.reply() : undefined
-      if (reply !== undefined) store.put(stale.key, reply, exchange.policy.policy.stale.storeBytes)
+      if (kind === 'replied') keep(exchange, stale, stale.capture?.reply())
     },
   }
 }
@@ -86,14 +100,11 @@ const captureOf = (exchange: Exchange, stale: StaleUse, head: ReplyHead, nowMs: 
   const found = keepable(exchange.request.rawHeaders, head.status, head.headers)
   if (found === undefined) return undefined
   const { status, statusText } = head
-  return new Capture(
-    { ...found, status, statusText, headers: copiedFields(head.headers), receivedAtMs: nowMs },
-    rule.bodyBytes,
-  )
+  const headers = copiedFields(head.headers)
+  const [pathAndQuery = ''] = copiedFields([exchange.target?.pathAndQuery ?? ''])
+  const tags = tagsOf(headers, exchange.route?.policy.cache.tags ?? [])
+  return new Capture({ ...found, status, statusText, headers, pathAndQuery, tags, receivedAtMs: nowMs }, rule.bodyBytes)
 }
 
-const renew = (store: StaleStore, exchange: Exchange, stale: StaleUse, head: ReplyHead, nowMs: number): void => {
-  const { key, variant } = stale
-  const reply = variant === undefined ? undefined : renewed(variant, exchange.request.rawHeaders, head, nowMs)
-  if (reply !== undefined) store.put(key, reply, exchange.policy.policy.stale.storeBytes)
-}
+const renewedOf = (exchange: Exchange, { variant }: StaleUse, head: ReplyHead, nowMs: number): KeptReply | undefined =>
+  variant === undefined ? undefined : renewed(variant, exchange.request.rawHeaders, head, nowMs)

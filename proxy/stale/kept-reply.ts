@@ -5,6 +5,10 @@ export interface KeptReply {
   /** As the app sent them, without those about its connection. Names and values in turn. */
   readonly headers: readonly string[]
   readonly body: Buffer
+  /** Of the request's target, for purges. */
+  readonly pathAndQuery: string
+  /** The app's, and those of the route. */
+  readonly tags: readonly string[]
   /** By which fields of the request the app has chosen it (`Vary`). */
   readonly vary: readonly VaryField[]
   /** Monotonic. */

@@ -5,8 +5,17 @@ import { StaleStore, variantFor } from './stale-store.ts'
 
 const LIMIT_BYTES = 40_000
 
-const reply = (bodyBytes: number, language: string, receivedAtMs: number): KeptReply => ({
-  ...{ status: 200, statusText: 'OK', headers: [], body: Buffer.alloc(bodyBytes), receivedAtMs, ageSeconds: 0 },
+const reply = (pathAndQuery: string, bodyBytes: number, language: string, receivedAtMs: number): KeptReply => ({
+  pathAndQuery,
+  ...{
+    status: 200,
+    statusText: 'OK',
+    headers: [],
+    tags: [],
+    body: Buffer.alloc(bodyBytes),
+    receivedAtMs,
+    ageSeconds: 0,
+  },
   ...{ vary: [{ lowerName: 'accept-language', value: language }], freshSeconds: undefined, servableSeconds: 1 },
 })
 
@@ -29,12 +38,12 @@ it('what is found was kept last for that address and language; it is never too m
       for (const [time, { key, language, bodyBytes, do: what }] of steps.entries()) {
         const place = `${key} ${language}`
         if (what === 'put') {
-          const one = reply(bodyBytes, language, time)
+          const one = reply(key, bodyBytes, language, time)
           if (bodyBytes < 5_000 - 600) model.set(place, one) // an eighth of all, less what it takes beside its body
           store.put(key, one, LIMIT_BYTES)
           if (model.get(place) === one) expect(find(key, language)).toBe(one)
         } else if (what === 'purge') {
-          store.purge((purged) => purged === key)
+          store.purge(({ pathAndQuery }) => pathAndQuery === key)
           for (const one of ['de', 'en', 'fr']) model.delete(`${key} ${one}`)
         }
         expect([undefined, model.get(place)]).toContain(find(key, language))
@@ -49,10 +58,10 @@ it('what is found was kept last for that address and language; it is never too m
 
 it('what is asked for stays, whatever else is kept', () => {
   const store = new StaleStore()
-  store.put('asked for', reply(1_000, 'de', 0), LIMIT_BYTES)
-  store.put('not asked for', reply(1_000, 'de', 0), LIMIT_BYTES)
+  store.put('asked for', reply('', 1_000, 'de', 0), LIMIT_BYTES)
+  store.put('not asked for', reply('', 1_000, 'de', 0), LIMIT_BYTES)
   for (let time = 0; time < 1_000; time++) {
-    store.put(`${time}`, reply(1_000, 'de', time), LIMIT_BYTES)
+    store.put(`${time}`, reply('', 1_000, 'de', time), LIMIT_BYTES)
     expect(store.get('asked for')).toBeDefined()
   }
   expect(store.get('not asked for')).toBeUndefined()

@@ -63,10 +63,10 @@ export class StaleStore {
   }
 
   /** Drops the replies that are not to be served any more. @returns how many */
-  purge(isPurged: (key: string, reply: KeptReply) => boolean): number {
+  purge(isPurged: (reply: KeptReply) => boolean): number {
     let purged = 0
     for (const [key, kept] of [...this.#previous, ...this.#current]) {
-      const replies = kept.replies.filter((reply) => !isPurged(key, reply))
+      const replies = kept.replies.filter((reply) => !isPurged(reply))
       if (replies.length === kept.replies.length) continue
       purged += kept.replies.length - replies.length
       this.#drop(key)

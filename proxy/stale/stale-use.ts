@@ -23,6 +23,8 @@ export interface StaleUse {
   readonly servable: KeptReply | undefined
   /** Whether this exchange tries an app that has failed, while others are served what is kept. */
   readonly isTry: boolean
+  /** Of purges, when the exchange began. */
+  readonly generation: number
   /** The reply's body, while it comes. */
   capture: Capture | undefined
 }

@@ -37,6 +37,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   range: '192.0.2.7',
   address: '192.0.2.0',
   bits: '24',
+  id: '00000000-0000-4000-8000-000000000000',
 }
 
 /** Each route of the admin port that the OpenAPI document knows, with examples in the place of parameters. */

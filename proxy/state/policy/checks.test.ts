@@ -99,6 +99,13 @@ describe('a policy that cannot be is refused, with the path and the remedy', () 
       /^challenge\.siteKey: is required for turnstile/,
     ],
     [
+      'a CDN without its zone',
+      'cdn: {purge: {provider: cloudflare}}',
+      /^cdn\.purge\.target: is missing: cloudflare needs/,
+    ],
+    ['a CDN without its service', 'cdn: {purge: {provider: fastly}}', /^cdn\.purge\.target: is missing: fastly needs/],
+    ['a webhook of nobody', 'cdn: {purge: {provider: webhook}}', /^cdn\.purge\.url: is missing: webhook needs/],
+    [
       'a burn rate that can never fire',
       'slo: {objectives: {reads: {availability: 0.9}}}',
       /^alerts\.burnRates\.0\.factor: \(14\.4\) can never be reached by slo\.objectives\.reads: with 0\.9 promised, everything failing burns 10\.0 times/,

@@ -58,6 +58,17 @@ const overlappingRoutes: Check = ({ routes }) => {
 const shared = (some: readonly string[] | undefined, others: readonly string[] | undefined): boolean =>
   some === undefined || others === undefined || some.some((method) => others.includes(method))
 
+const purgesOfNothing: Check = ({ cdn: { purge } }) => {
+  const { provider, target, url } = purge
+  const needs = (field: 'target' | 'url', what: string) => [
+    { path: `cdn.purge.${field}`, message: `is missing: ${provider} needs ${what}` },
+  ]
+  if (provider === 'webhook' && url === undefined) return needs('url', 'the URL that purges are sent to')
+  if (provider === 'cloudflare' && target === undefined) return needs('target', 'the ID of the zone')
+  if (provider === 'fastly' && target === undefined) return needs('target', 'the ID of the service')
+  return []
+}
+
 const impossibleCaching: Check = ({ routes }) =>
   Object.entries(routes).flatMap(([name, { cache, stale }]) => {
     const problems: DocumentProblem[] = []
@@ -155,6 +166,7 @@ const CHECKS: readonly Check[] = [
   unknownNames,
   overlappingRoutes,
   impossibleCaching,
+  purgesOfNothing,
   impossibleTimeouts,
   impossibleBlocks,
   impossibleEmergency,

@@ -246,11 +246,27 @@ const burnRate = z.strictObject({
   shortSeconds: seconds({ min: 60, max: 30 * DAY_SECONDS }).describe('and in this one, which is shorter.'),
 })
 
+const purge = part({
+  provider: oneOf('none', 'cloudflare', 'fastly', 'webhook')
+    .default('none')
+    .describe('Whom purges are told to, beside the proxies. Its credential is in the keyring, or CDN_PURGE_TOKEN.'),
+  target: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,100}$/, 'expected a zone or service ID: letters, digits, "_" and "-"')
+    .optional()
+    .describe('The ID of the zone (`cloudflare`) or of the service (`fastly`).'),
+  url: webUrl().optional().describe('Of the `webhook`; for the others, in the place of their own API.'),
+  valuesPerCall: count({ min: 1, max: 500 }).default(30).describe('URLs, tags or prefixes in one call, at most.'),
+  callsPerMinute: count({ min: 1, max: 60_000 }).default(60).describe('As the CDN allows them,'),
+  burst: count({ min: 1, max: 10_000 }).default(25).describe('and so many at once.'),
+})
+
 const cdn = part({
   vendor: oneOf('cloudflare', 'fastly', 'cloudfront', 'generic')
     .default('generic')
     .describe('Decides which headers go out.'),
   hashedNamesAreImmutable: flag().default(true).describe('Names with a content hash in them are kept for a year.'),
+  purge: purge.describe('How what has changed leaves the CDN.'),
 })
 
 const alerts = part({
