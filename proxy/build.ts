@@ -16,6 +16,7 @@ import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
 import type { ChallengeSecrets } from './state/challenge/open.ts'
+import { Circuits } from './state/circuits/circuits.ts'
 import { openLimits } from './state/limits/open.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
 import { NO_VIOLATIONS, type ViolationSink } from './state/violations/violation.ts'
@@ -30,6 +31,7 @@ export interface ProxyParts {
   /** What clients have used of their limits; to be closed once nothing comes any more. */
   readonly limits: { flush(): Promise<void>; close(): Promise<void> }
   readonly challenges: ChallengeParts
+  readonly circuits: Circuits
 }
 
 /** What the process has from outside itself. */
@@ -94,6 +96,9 @@ export const buildProxy = (
   const shadowing = { shadow: shared.shadow, newLayers, log }
   const { burn, emergencySignals } = shared
   const { challenging, answering } = challenges
+  // By a time that is looked up and not asked for: a circuit is passed by every request.
+  const circuitClock = shared.clock ?? { wallMs: () => systemClock.wallMs(), monotonicMs: () => upstream.nowMs }
+  const circuits = new Circuits(shared.policies, circuitClock, Math.random, log)
   const layers = choose(
     edgeLayers({
       log,
@@ -108,6 +113,7 @@ export const buildProxy = (
       challenging,
       shadowing,
       answering,
+      circuits,
     }),
   )
   const pipeline = edge(layers, upstream.forward, log)
@@ -126,5 +132,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server, limits, challenges }
+  return { health, traffic, upstream, server, limits, challenges, circuits }
 }

@@ -11,6 +11,7 @@ import type { ShadowRun } from './layers/shadow-run.ts'
 import { CLIENT_CLOSED_REQUEST, type Outcome } from './outcome.ts'
 import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import { type Reply, type ReplyHead, setHeader } from './reply.ts'
+import type { CircuitBreaker } from './state/circuits/circuit-breaker.ts'
 import type { EmergencyReading, EmergencyState } from './state/emergency/emergency-state.ts'
 import type { CompiledPolicy, CompiledRoute } from './state/policy/compile.ts'
 import { join } from './upgrade.ts'
@@ -89,6 +90,11 @@ export class Exchange {
   shadowRun: ShadowRun | undefined = undefined
   /** `RateLimit` for the reply, where it is to have one. Belongs to the layer of that name. */
   rateLimit: string | undefined = undefined
+  /** The circuit that let it through, until it knows what has become of it. These three belong to `circuit-breaker`. */
+  circuit: CircuitBreaker | undefined = undefined
+  circuitTicket = 0
+  /** By which the circuit knows the success that it has counted; 0 for none. */
+  circuitSuccess = 0
   /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
   uploadStalledSinceMs = 0
 

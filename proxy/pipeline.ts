@@ -7,6 +7,7 @@ import { blockList, type EnforcedBlocks } from './layers/block-list.ts'
 import { burn } from './layers/burn.ts'
 import { type Challenging, challenge } from './layers/challenge.ts'
 import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
+import { circuitBreaker } from './layers/circuit-breaker.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { emergencySignals, type OutcomeCount } from './layers/emergency-signals.ts'
 import { ownPaths } from './layers/own-paths.ts'
@@ -17,6 +18,7 @@ import { shed } from './layers/shed.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { Circuits } from './state/circuits/circuits.ts'
 import type { ViolationSink } from './state/violations/violation.ts'
 
 /** What the layers need from outside. */
@@ -29,6 +31,7 @@ export interface Edge extends PolicyEdge {
   readonly emergencySignals: OutcomeCount
   readonly shadowing: Shadowing
   readonly answering: Answering
+  readonly circuits: Circuits
 }
 
 /** What the layers that obey the policy need from outside. */
@@ -59,6 +62,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
   challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
+  circuitBreaker(d.circuits), // beside the app: only its failures count
 ]
 
 /** The layers, with one round trip to the app at the bottom. */
