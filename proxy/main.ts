@@ -13,6 +13,7 @@ import { redisMetrics, redisStatus } from '#shared/redis/report.ts'
 import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
 import { challengeMetrics } from './admin/challenge-metrics.ts'
+import { circuitMetrics } from './admin/circuit-metrics.ts'
 import { proxyMetrics } from './admin/metrics.ts'
 import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
@@ -45,7 +46,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
   const challengeSecrets = await openChallengeSecrets(settings, log)
-  const { health, traffic, upstream, server, limits, challenges } = buildProxy(settings, instance, log, {
+  const { health, traffic, upstream, server, limits, challenges, circuits } = buildProxy(settings, instance, log, {
     ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
   })
   const registry = proxyMetrics(instance, {
@@ -58,6 +59,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   })
   redisMetrics(registry, redis)
   challengeMetrics(registry, challenges.counts)
+  circuitMetrics(registry, circuits, upstream)
   const status = () => ({
     startedAt,
     lifecycle: health.lifecycle,
@@ -68,6 +70,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     fleetSize: fleet.size,
     policy: { version: policies.active.version, refused: policies.refused, probation: watch.status() },
     emergency: emergency.status,
+    circuits: circuits.reports(),
   })
 
   // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
@@ -86,7 +89,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   })
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
-    obeyPrimary(shutdown, health, registry, instance, status, (order) => void emergency.follow(order))
+    obeyPrimary(shutdown, health, registry, instance, status, (order) => void emergency.follow(order), circuits)
   } else {
     shutdown.listenToSignals()
     admin = await openAdmin(settings, {
@@ -99,6 +102,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
       policy,
       emergency,
       blocking,
+      circuits: {
+        list: () => circuits.reports().map((report) => ({ instance: instance.id, ...report })),
+        order: (name, order) => (circuits.order(name, order) ? 1 : 0),
+      },
     })
     shutdown.opened('admin listener', () => admin?.close())
   }

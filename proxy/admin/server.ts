@@ -16,6 +16,7 @@ import type { FleetEmergency } from '../state/emergency/emergency.ts'
 import type { PolicyState } from '../state/policy/open.ts'
 import { blockLinesRoutes } from './block-lines-routes.ts'
 import { blockRoutes } from './block-routes.ts'
+import { type CircuitControl, circuitRoutes } from './circuit-routes.ts'
 import { type Drainable, drainRoutes } from './drain-routes.ts'
 import { emergencyRoutes } from './emergency-routes.ts'
 import { explainRoute } from './explain-route.ts'
@@ -35,6 +36,7 @@ import { shadowRoutes } from './shadow-routes.ts'
  *     …   /api/policy                          policy-routes.ts
  *     …   /api/emergency                       emergency-routes.ts
  *     …   /api/blocks /api/explain             block-routes.ts
+ *     …   /api/circuits                        circuit-routes.ts
  *
  * All but the first two want a token (guard.ts). What each takes and answers: replies.ts.
  */
@@ -53,6 +55,7 @@ export interface AdminParts {
   readonly emergency: FleetEmergency | undefined
   /** The same. */
   readonly blocking: BlockingState | undefined
+  readonly circuits: CircuitControl
 }
 
 const noCompiler = (): never => {
@@ -127,6 +130,7 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         refuse(reply, 503, 'Service Unavailable', EACH_FOR_ITSELF),
       )
     }
+    circuitRoutes(guarded, parts.circuits, parts.log)
     if (parts.policy !== undefined && parts.blocking !== undefined) {
       const { blocks, violations } = parts.blocking
       const { policies } = parts.policy
