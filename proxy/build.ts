@@ -18,6 +18,7 @@ import type { BurnSignal } from './slo/burn-signal.ts'
 import { AppliedPurges } from './stale/applied-purges.ts'
 import { StaleStore } from './stale/stale-store.ts'
 import type { ChallengeSecrets } from './state/challenge/open.ts'
+import { Circuits } from './state/circuits/circuits.ts'
 import { openLimits } from './state/limits/open.ts'
 import type { Candidate } from './state/policy/policy-shadow.ts'
 import { NO_VIOLATIONS, type ViolationSink } from './state/violations/violation.ts'
@@ -34,6 +35,7 @@ export interface ProxyParts {
   readonly challenges: ChallengeParts
   readonly staleStore: StaleStore
   readonly appliedPurges: AppliedPurges
+  readonly circuits: Circuits
 }
 
 /** What the process has from outside itself. */
@@ -100,6 +102,9 @@ export const buildProxy = (
   const staleStore = new StaleStore()
   const purges = new AppliedPurges(staleStore)
   const { challenging, answering } = challenges
+  // By a time that is looked up and not asked for: a circuit is passed by every request.
+  const circuitClock = shared.clock ?? { wallMs: () => systemClock.wallMs(), monotonicMs: () => upstream.nowMs }
+  const circuits = new Circuits(shared.policies, circuitClock, Math.random, log)
   const layers = choose(
     edgeLayers({
       log,
@@ -117,6 +122,7 @@ export const buildProxy = (
       staleStore,
       purges,
       clock,
+      circuits,
     }),
   )
   const pipeline = edge(layers, upstream.forward, log)
@@ -135,5 +141,5 @@ export const buildProxy = (
     traffic,
     log,
   )
-  return { health, traffic, upstream, server, limits, challenges, staleStore, appliedPurges: purges }
+  return { health, traffic, upstream, server, limits, challenges, circuits, staleStore, appliedPurges: purges }
 }

@@ -13,6 +13,7 @@ import { isRefusal, type Refusal, refusal } from './refusal.ts'
 import { type Reply, type ReplyHead, setHeader } from './reply.ts'
 import type { StaleCause } from './stale/served-reply.ts'
 import type { StaleUse } from './stale/stale-use.ts'
+import type { CircuitBreaker } from './state/circuits/circuit-breaker.ts'
 import type { EmergencyReading, EmergencyState } from './state/emergency/emergency-state.ts'
 import type { CompiledPolicy, CompiledRoute } from './state/policy/compile.ts'
 import { join } from './upgrade.ts'
@@ -95,6 +96,11 @@ export class Exchange {
   stale: StaleUse | undefined = undefined
   /** Why an earlier reply takes the place of the app's, where one does. Belongs to the same. */
   staleCause: StaleCause | undefined = undefined
+  /** The circuit that let it through, until it knows what has become of it. These three belong to `circuit-breaker`. */
+  circuit: CircuitBreaker | undefined = undefined
+  circuitTicket = 0
+  /** By which the circuit knows the success that it has counted; 0 for none. */
+  circuitSuccess = 0
   /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
   uploadStalledSinceMs = 0
 

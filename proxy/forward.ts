@@ -8,6 +8,7 @@ import type { Call, Connection } from './upstream/connection.ts'
 import { upstreamRefusal } from './upstream/failure.ts'
 import type { UpstreamLimits } from './upstream/limits.ts'
 import { ConnectionPool, type PoolCounts } from './upstream/pool.ts'
+import { RetryBudget } from './upstream/retry-budget.ts'
 import { Upload } from './upstream/upload.ts'
 
 /** Methods that may be sent again when it is unknown whether they arrived (RFC 9110 §9.2.2). */
@@ -16,6 +17,7 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 /** The app, as the bottom of the pipeline: one round trip an exchange, streamed both ways with back-pressure. */
 export class Upstream {
   readonly #pool: ConnectionPool
+  readonly #budget = new RetryBudget()
 
   constructor(address: UpstreamAddress, limits: UpstreamLimits) {
     this.#pool = new ConnectionPool(address, limits)
@@ -25,9 +27,20 @@ export class Upstream {
     return this.#pool.counts
   }
 
+  /** Requests that were sent again, and those that would have been, had the budget allowed it. */
+  get retries(): { readonly granted: number; readonly refused: number } {
+    return this.#budget.counts
+  }
+
+  /** The time, as the watch of the pool's deadlines knows it. */
+  get nowMs(): number {
+    return this.#pool.nowMs
+  }
+
   readonly forward = (exchange: Exchange): void => {
-    const trip = new RoundTrip(exchange, this.#pool)
+    const trip = new RoundTrip(exchange, this.#pool, this.#budget)
     exchange.upstream = trip
+    this.#budget.deposit()
     trip.start()
   }
 
@@ -40,15 +53,17 @@ export class Upstream {
 class RoundTrip implements Call {
   readonly #exchange: Exchange
   readonly #pool: ConnectionPool
+  readonly #budget: RetryBudget
   #connection: Connection | undefined
   #upload: Upload | undefined
   #head: ReplyStart | undefined
   #isRetry = false
   #isOver = false
 
-  constructor(exchange: Exchange, pool: ConnectionPool) {
+  constructor(exchange: Exchange, pool: ConnectionPool, budget: RetryBudget) {
     this.#exchange = exchange
     this.#pool = pool
+    this.#budget = budget
   }
 
   get method(): string {
@@ -132,7 +147,7 @@ class RoundTrip implements Call {
   onFailure(error: Error, isReuseRace: boolean): void {
     if (this.#isOver) return
     this.#connection = undefined
-    if (isReuseRace && this.#maySendAgain()) {
+    if (isReuseRace && this.#maySendAgain() && this.#budget.withdraw(this.#pool.nowMs)) {
       this.#isRetry = true
       this.#pool.requestNew(this)
       return

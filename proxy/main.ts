@@ -13,6 +13,7 @@ import { redisMetrics, redisStatus } from '#shared/redis/report.ts'
 import { Shutdown } from '#shared/shutdown.ts'
 import { version } from '#shared/version.ts'
 import { challengeMetrics } from './admin/challenge-metrics.ts'
+import { circuitMetrics } from './admin/circuit-metrics.ts'
 import { proxyMetrics } from './admin/metrics.ts'
 import { type AdminPort, openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
@@ -46,14 +47,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
   const challengeSecrets = await openChallengeSecrets(settings, log)
-  const { health, traffic, upstream, server, limits, challenges, staleStore, appliedPurges } = buildProxy(
-    settings,
-    instance,
-    log,
-    {
-      ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
-    },
-  )
+  const proxy = buildProxy(settings, instance, log, {
+    ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
+  })
+  const { health, traffic, upstream, server, limits, challenges, circuits, staleStore, appliedPurges } = proxy
   const purging = await openPurges(settings, instance.id, { redis, policies, applied: appliedPurges }, log)
   const registry = proxyMetrics(instance, {
     traffic,
@@ -67,6 +64,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   })
   redisMetrics(registry, redis)
   challengeMetrics(registry, challenges.counts)
+  circuitMetrics(registry, circuits, upstream)
   const status = () => ({
     startedAt,
     lifecycle: health.lifecycle,
@@ -77,6 +75,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     fleetSize: fleet.size,
     policy: { version: policies.active.version, refused: policies.refused, probation: watch.status() },
     emergency: emergency.status,
+    circuits: circuits.reports(),
   })
 
   // Opened in this order, closed in the reverse: the admin port answers probes until the last exchange has ended.
@@ -96,7 +95,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   })
   let admin: AdminPort | undefined
   if (cluster.isWorker) {
-    obeyPrimary(shutdown, health, registry, instance, status, (order) => void emergency.follow(order))
+    obeyPrimary(shutdown, health, registry, instance, status, (order) => void emergency.follow(order), circuits)
   } else {
     shutdown.listenToSignals()
     admin = await openAdmin(settings, {
@@ -110,6 +109,10 @@ const run = async (settings: ProxySettings): Promise<void> => {
       emergency,
       blocking,
       purging,
+      circuits: {
+        list: () => circuits.reports().map((report) => ({ instance: instance.id, ...report })),
+        order: (name, order) => (circuits.order(name, order) ? 1 : 0),
+      },
     })
     shutdown.opened('admin listener', () => admin?.close())
   }

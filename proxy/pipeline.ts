@@ -8,6 +8,7 @@ import { blockList, type EnforcedBlocks } from './layers/block-list.ts'
 import { burn } from './layers/burn.ts'
 import { type Challenging, challenge } from './layers/challenge.ts'
 import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
+import { circuitBreaker } from './layers/circuit-breaker.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { emergencySignals, type OutcomeCount } from './layers/emergency-signals.ts'
 import { ownPaths } from './layers/own-paths.ts'
@@ -21,6 +22,7 @@ import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
 import type { AppliedPurges } from './stale/applied-purges.ts'
 import type { StaleStore } from './stale/stale-store.ts'
+import type { Circuits } from './state/circuits/circuits.ts'
 import type { ViolationSink } from './state/violations/violation.ts'
 
 /** What the layers need from outside. */
@@ -36,6 +38,7 @@ export interface Edge extends PolicyEdge {
   readonly staleStore: StaleStore
   readonly purges: AppliedPurges
   readonly clock: Clock
+  readonly circuits: Circuits
 }
 
 /** What the layers that obey the policy need from outside. */
@@ -67,6 +70,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
   challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
   staleReplies(d.staleStore, d.purges, d.clock), // around all that can fail of the app: the last good reply takes its place
+  circuitBreaker(d.circuits), // beside the app: only its failures count
 ]
 
 /** The layers, with one round trip to the app at the bottom. */

@@ -173,6 +173,13 @@ const kinds = {
     fault: 'app',
     retryAfterSeconds: 1,
   },
+  'circuit-open': {
+    status: 503,
+    title: 'Service Unavailable',
+    detail: 'The service behind this server has failed, and is given a rest; Retry-After says when to come again.',
+    logLevel: 'info',
+    fault: 'app',
+  },
   'answer-unchecked': {
     status: 503,
     title: 'Service Unavailable',

@@ -1,6 +1,7 @@
 import { Agent, get } from 'node:http'
 import type { Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { TestPolicies } from './testing/policies.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startRawUpstream, type TestUpstream } from './testing/start-upstream.ts'
@@ -69,6 +70,40 @@ describe('an app that closes idle connections at random', () => {
     agent.destroy()
     expect(closings).toBeGreaterThan(1_000)
     expect(Object.fromEntries(statuses)).toEqual({ 200: REQUESTS })
+  })
+})
+
+describe('an app that drops every connection at its second request', () => {
+  const SENT = 5_000
+
+  it('gets a tenth more requests, not half as many again, and the rest of the failures go to the clients', async () => {
+    let seen = 0
+    upstream = await startRawUpstream((socket) => {
+      let count = 0
+      onRequests(socket, () => {
+        seen++
+        if (++count === 1) socket.write(OK)
+        else socket.destroy()
+      })
+    })
+    const unwatched = new TestPolicies({ operations: { read: { breaker: false } } })
+    proxy = await startProxy(upstream.url, { ACCESS_LOG: 'off' }, unwatched)
+    const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
+    const startedMs = performance.now()
+    let left = SENT
+    let failed = 0
+    const client = async () => {
+      while (left-- > 0) if ((await status(agent, '/')) === 502) failed++
+    }
+    await Promise.all(Array.from({ length: CONNECTIONS }, client))
+    agent.destroy()
+    const { granted, refused } = proxy.upstream.retries
+    // One a second is time's own, and ten there are from the start.
+    const ofTime = 11 + (performance.now() - startedMs) / 1_000
+    expect(seen).toBe(SENT + granted)
+    expect(seen).toBeLessThanOrEqual(1.1 * SENT + ofTime)
+    expect(granted).toBeGreaterThanOrEqual(SENT / 10 - 1)
+    expect([failed, failed > SENT / 10]).toEqual([refused, true])
   })
 })
 

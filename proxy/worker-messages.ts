@@ -1,5 +1,7 @@
 import type { InFlight } from '#shared/drain.ts'
 import type { HealthReply } from '#shared/health.ts'
+import type { CircuitOrder } from './state/circuits/circuit-breaker.ts'
+import type { CircuitReport } from './state/circuits/circuits.ts'
 import type { PassedOrder } from './state/emergency/emergency-order.ts'
 
 /** What a worker tells the primary of itself: at each change, and every second. */
@@ -9,7 +11,7 @@ export interface WorkerReport {
   readonly ready: HealthReply
   readonly health: HealthReply
   readonly inFlight: InFlight
-  readonly status: Readonly<Record<string, unknown>>
+  readonly status: Readonly<Record<string, unknown>> & { readonly circuits: readonly CircuitReport[] }
 }
 
 /** What the primary tells its workers. */
@@ -17,6 +19,7 @@ export type PrimaryOrder =
   | { readonly type: 'drain' | 'force'; readonly reason: string }
   /** Where the fleet cannot be told of it. */
   | { readonly type: 'emergency'; readonly order: PassedOrder }
+  | { readonly type: 'circuit'; readonly name: string; readonly order: CircuitOrder }
 
 export const isWorkerReport = (message: unknown): message is WorkerReport =>
   typeof message === 'object' && message !== null && 'type' in message && message.type === 'report'
@@ -25,4 +28,4 @@ export const isPrimaryOrder = (message: unknown): message is PrimaryOrder =>
   typeof message === 'object' &&
   message !== null &&
   'type' in message &&
-  (message.type === 'drain' || message.type === 'force' || message.type === 'emergency')
+  (message.type === 'drain' || message.type === 'force' || message.type === 'emergency' || message.type === 'circuit')

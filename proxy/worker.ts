@@ -2,6 +2,7 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { Health } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Shutdown } from '#shared/shutdown.ts'
+import type { Circuits } from './state/circuits/circuits.ts'
 import type { PassedOrder } from './state/emergency/emergency-order.ts'
 import { isPrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
@@ -17,8 +18,9 @@ export const obeyPrimary = (
   health: Health,
   registry: Registry,
   instance: Instance,
-  status: () => Readonly<Record<string, unknown>>,
+  status: () => WorkerReport['status'],
   onEmergency: (order: PassedOrder) => void,
+  circuits: Pick<Circuits, 'order'>,
 ): void => {
   AggregatorRegistry.setRegistries(registry)
   new AggregatorRegistry() // its construction is what makes this process answer the primary's scrapes
@@ -42,7 +44,10 @@ export const obeyPrimary = (
   process.on('message', (message) => {
     if (!isPrimaryOrder(message)) return
     if (message.type === 'emergency') onEmergency(message.order)
-    else if (message.type === 'drain') void shutdown.begin(message.reason)
+    else if (message.type === 'circuit') {
+      circuits.order(message.name, message.order)
+      report() // who has ordered it looks what it has done
+    } else if (message.type === 'drain') void shutdown.begin(message.reason)
     else shutdown.force(message.reason)
   })
 }

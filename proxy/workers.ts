@@ -18,6 +18,7 @@ import { openChallengeSecrets } from './state/challenge/open.ts'
 import type { PassedOrder } from './state/emergency/emergency-order.ts'
 import { openEmergency } from './state/emergency/open.ts'
 import { openPolicy } from './state/policy/open.ts'
+import { WorkerCircuits } from './worker-circuits.ts'
 import { isWorkerReport, type PrimaryOrder, type WorkerReport } from './worker-messages.ts'
 
 /** A worker that crashes again at once is restarted at ever longer intervals, so that it cannot take the CPU. */
@@ -68,6 +69,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     emergency: emergency?.emergency,
     blocking,
     purging,
+    circuits: workers.circuits,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })
   tidyAfterStart()
@@ -87,6 +89,10 @@ class Workers implements HealthAnswers, Drainable {
   readonly #reports = new Map<number, DatedReport>()
   readonly #startedAtMs = new Map<number, number>()
   readonly #settles: (() => Promise<void>)[] = []
+  readonly circuits = new WorkerCircuits(
+    () => this.#inOrder(),
+    (order) => this.#order(order),
+  )
   #crashesInARow = 0
   #isDraining = false
   #isDrained = false
@@ -104,9 +110,11 @@ class Workers implements HealthAnswers, Drainable {
   start(untold: () => PassedOrder | undefined): void {
     cluster.on('message', (worker, message) => {
       if (!isWorkerReport(message)) return
-      const order = this.#reports.has(worker.id) ? undefined : untold()
+      const isNew = !this.#reports.has(worker.id)
+      const order = isNew ? untold() : undefined
       this.#reports.set(worker.id, { ...message, receivedAtMs: performance.now() })
       if (order !== undefined) this.#order({ type: 'emergency', order })
+      if (isNew && worker.isConnected()) for (const standing of this.circuits.standing()) worker.send(standing)
     })
     cluster.on('exit', (worker, code, signal) => this.#onExit(worker, code, signal))
     for (let number = 0; number < this.#settings.WORKERS; number++) this.#fork()

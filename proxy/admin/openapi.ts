@@ -71,6 +71,7 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
       },
       metrics: async () => ({ contentType: 'text/plain', text: '' }),
       status: () => ({}),
+      circuits: { list: () => [], order: () => 0 },
     },
     (route) => routes.push(route),
   )

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { blockBody } from './block-routes.ts'
+import { circuitBody } from './circuit-routes.ts'
 import { emergencyBody } from './emergency-routes.ts'
 import { rollBackBody } from './policy-routes.ts'
 import { purgeBody } from './purge-routes.ts'
@@ -109,6 +110,22 @@ const signals = z
 
 const emergencyNow = z.strictObject({ ...emergency.shape, signals })
 
+const circuit = z.strictObject({
+  name: text().describe('Of the operation.'),
+  state: z.enum(['closed', 'open', 'half-open', 'closing']),
+  mode: z.enum(['auto', 'open', 'closed']).describe('`open` and `closed` are an operator’s.'),
+  since: time(),
+  cause: z
+    .enum(['failures-in-a-row', 'failure-share', 'probe-due', 'probe-failed', 'probe-answered', 'ramp-over', 'order'])
+    .optional()
+    .describe('Of the last change; not there where it has never been another.'),
+  admittedShare: share().describe('Of requests, what goes to the app.'),
+  failuresInARow: number(),
+  requests: number().describe('In breaker.windowSeconds.'),
+  failures: number().describe('Of them; a reply that breaks off counts when it does.'),
+  refused: number().describe('Since the start.'),
+})
+
 const processStatus = {
   startedAt: time(),
   lifecycle: z.enum(['starting', 'serving', 'draining']),
@@ -125,6 +142,7 @@ const processStatus = {
     probation: z.strictObject({ ...probation.shape, requests: number(), badShare: share() }).optional(),
   }),
   emergency,
+  circuits: z.array(circuit),
 }
 
 const who = {
@@ -191,6 +209,13 @@ interface Operation {
   readonly replies: Readonly<Record<number, OkReply>>
   readonly problems?: Readonly<Record<number, string>>
 }
+
+const ordered = z.strictObject({
+  name: text(),
+  order: z.enum(['auto', 'open', 'closed', 'reset']),
+  processes: number().describe('That are told.'),
+})
+const NO_CIRCUIT = 'There is no circuit of this name: the detail has those that there are.'
 
 const blocked = z.strictObject({ block, isFleetTold, warning: text().optional() })
 const unblocked = {
@@ -318,6 +343,26 @@ export const operations: Readonly<Record<string, Operation>> = {
   getShadow: {
     summary: 'What the candidate would have done otherwise, in the whole fleet',
     replies: { 200: { description: 'null: there is none.', schema: z.strictObject({ shadow: shadow.nullable() }) } },
+  },
+  listCircuits: {
+    summary: 'How the circuits of this instance are, in each of its processes',
+    replies: {
+      200: {
+        description: 'One for each operation that is watched.',
+        schema: z.strictObject({ circuits: z.array(z.strictObject({ instance: text(), ...circuit.shape })) }),
+      },
+    },
+  },
+  orderCircuit: {
+    summary: 'Opens a circuit or closes it, whatever becomes of requests, or leaves it to them',
+    takes: circuitBody,
+    replies: { 200: { description: 'It holds in this instance until the next order.', schema: ordered } },
+    problems: { 404: NO_CIRCUIT },
+  },
+  resetCircuit: {
+    summary: 'Closes a circuit, forgets what was counted, and leaves it to what becomes of requests',
+    replies: { 200: { description: 'It has, in this instance.', schema: ordered } },
+    problems: { 404: NO_CIRCUIT },
   },
   listBlocks: {
     summary: 'Blocked addresses, in pages',

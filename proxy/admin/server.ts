@@ -17,6 +17,7 @@ import type { FleetEmergency } from '../state/emergency/emergency.ts'
 import type { PolicyState } from '../state/policy/open.ts'
 import { blockLinesRoutes } from './block-lines-routes.ts'
 import { blockRoutes } from './block-routes.ts'
+import { type CircuitControl, circuitRoutes } from './circuit-routes.ts'
 import { type Drainable, drainRoutes } from './drain-routes.ts'
 import { emergencyRoutes } from './emergency-routes.ts'
 import { explainRoute } from './explain-route.ts'
@@ -38,6 +39,7 @@ import { shadowRoutes } from './shadow-routes.ts'
  *     …   /api/emergency                       emergency-routes.ts
  *     …   /api/blocks /api/explain             block-routes.ts
  *     …   /api/purges                          purge-routes.ts
+ *     …   /api/circuits                        circuit-routes.ts
  *
  * All but the first two want a token (guard.ts). What each takes and answers: replies.ts.
  */
@@ -58,6 +60,7 @@ export interface AdminParts {
   readonly blocking: BlockingState | undefined
   /** The same. */
   readonly purging: PurgingState | undefined
+  readonly circuits: CircuitControl
 }
 
 const noCompiler = (): never => {
@@ -132,6 +135,7 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         refuse(reply, 503, 'Service Unavailable', EACH_FOR_ITSELF),
       )
     }
+    circuitRoutes(guarded, parts.circuits, parts.log)
     if (parts.policy !== undefined && parts.blocking !== undefined) {
       const { blocks, violations } = parts.blocking
       const { policies } = parts.policy

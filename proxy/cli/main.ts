@@ -4,6 +4,7 @@ import { AdminClient } from './admin-client.ts'
 import { type Invocation, readArguments } from './arguments.ts'
 import { block, blocks, unblock } from './block-commands.ts'
 import { blocksExport, blocksImport } from './block-lines-commands.ts'
+import { circuits, circuitsAuto, circuitsClose, circuitsOpen, circuitsReset } from './circuit-commands.ts'
 import type { Command, Outcome } from './command.ts'
 import type { CommandName } from './commands.ts'
 import { drain } from './drain-command.ts'
@@ -37,6 +38,11 @@ const COMMANDS: Readonly<Record<Exclude<CommandName, 'help' | 'token'>, Command>
   'policy rollback': policyRollback,
   'policy shadow': policyShadow,
   emergency,
+  circuits,
+  'circuits open': circuitsOpen,
+  'circuits close': circuitsClose,
+  'circuits auto': circuitsAuto,
+  'circuits reset': circuitsReset,
   blocks,
   'blocks export': blocksExport,
   'blocks import': blocksImport,

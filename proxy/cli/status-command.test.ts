@@ -53,6 +53,7 @@ describe('the status', () => {
         probation: PROBATION,
       },
       shadow: SHADOW,
+      circuits: [{ name: 'read', state: 'open', mode: 'auto', since: '2026-11-23T07:06:00.000Z' }],
       redis: { mode: 'cluster', shards: [{ name: 'b:1', state: 'open', cause: 'no answer' }, { state: 'closed' }] },
     })
     expect(report).toContain('refused     version 8 cannot be used here: surprise: is not part of a policy\n')
@@ -62,6 +63,7 @@ describe('the status', () => {
     expect(report).toContain(
       'shadow      a candidate of ann since 2026-11-23T07:05:00.000Z: 30 requests, wouldRefuse 8\n',
     )
+    expect(report).toContain('circuits    read is open since 2026-11-23T07:06:00.000Z\n')
     expect(report).toContain('redis       cluster: b:1 is lost (no answer)\n')
   })
 
@@ -114,6 +116,7 @@ describe('the status', () => {
     const status = {
       ...{ instance: evil, version: evil, lifecycle: evil, token: { name: evil } },
       ...{ policy: { version: evil, refused: { version: evil } }, redis: { mode: evil }, shadow: { author: evil } },
+      circuits: [{ name: evil, state: evil, since: evil }],
       emergency: { state: evil, mode: evil, since: evil, by: evil, why: evil, until: evil },
     }
     for (const report of [statusReport(status), statusReport({ ...status, workers: [status] })]) {

@@ -1,3 +1,4 @@
+import { circuitsInShort } from './circuit-commands.ts'
 import { type Command, outcome } from './command.ts'
 import { emergencyInShort } from './emergency-command.ts'
 import { counted, type Fields, fieldsOf, isFields, listOf, percent, told } from './fields.ts'
@@ -64,7 +65,8 @@ const workerTable = (workers: readonly Fields[]): string =>
   )
 
 /** What there is to say of a process only at times. */
-const remarkLines = ({ policy, shadow }: Fields): Line[] => {
+const remarkLines = ({ circuits, policy, shadow }: Fields): Line[] => {
+  const circuitsLine = circuitsInShort(listOf(circuits))
   const { refused, probation } = fieldsOf(policy)
   return [
     ...(isFields(refused)
@@ -76,6 +78,7 @@ const remarkLines = ({ policy, shadow }: Fields): Line[] => {
         ]
       : []),
     ...(isFields(probation) ? [['probation', probationInWords(probation)] as const] : []),
+    ...(circuitsLine === undefined ? [] : [['circuits', circuitsLine] as const]),
     ...shadowLine({ shadow }),
   ]
 }

@@ -201,6 +201,16 @@ describe('nothing is served', () => {
   })
 })
 
+it('once the circuit is open the app is not asked, and what is kept is served', async () => {
+  await keep()
+  answer = fail
+  const causes: (string | null)[] = []
+  for (let time = 0; time < 12; time++) causes.push((await get()).cacheStatus)
+  expect(causes.slice(0, 10)).toEqual(Array(10).fill('sidegate; hit; ttl=60; detail=error'))
+  expect(causes.slice(10)).toEqual(Array(2).fill('sidegate; hit; ttl=60; detail=circuit-open'))
+  expect(asked).toBe(11)
+})
+
 it('a 304 of the app makes what is kept as good as new', async () => {
   await keep()
   clock.nowMs += 500_000

@@ -57,6 +57,7 @@ const CAUSES: { readonly [Kind in RefusalKind]?: StaleCause } = {
   'upstream-failed': 'error',
   'upstream-busy': 'busy',
   'upstream-timeout': 'timeout',
+  'circuit-open': 'circuit-open',
 }
 
 /** Why a kept reply takes the place of a refusal; undefined where it does not. */
