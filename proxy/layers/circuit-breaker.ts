@@ -32,7 +32,7 @@ export const circuitBreaker = (circuits: Pick<Circuits, 'of' | 'nowMs' | 'countR
     },
     /** A refusal goes on as it is: what it tells of the app is noted. */
     recover(exchange, refused) {
-      end(exchange, refused, circuits.nowMs)
+      if (exchange.circuit !== undefined) end(exchange, refused, circuits.nowMs)
       return refused
     },
     onReply(exchange, { status }) {
@@ -48,19 +48,22 @@ export const circuitBreaker = (circuits: Pick<Circuits, 'of' | 'nowMs' | 'countR
       return undefined
     },
     onFinish(exchange, { refusal: refused }) {
-      if (exchange.circuit !== undefined) end(exchange, refused, circuits.nowMs)
+      const { circuit } = exchange
+      if (circuit === undefined) return
+      if (refused !== undefined) end(exchange, refused, circuits.nowMs)
+      else circuit.abandoned(exchange.circuitTicket) // nothing to one that has been answered
     },
   }
 }
 
 const tellsOfTheRequest = (status: number): boolean => status < 500 || status === 501 || status === 505
 
-/** What is said of an exchange last; for one that has gone well, everything has been. */
-const end = (exchange: Exchange, refused: Refusal | undefined, nowMs: number): void => {
+/** What a refusal in the place of the app's reply, or within it, says of the app. */
+const end = (exchange: Exchange, refused: Refusal, nowMs: number): void => {
   const { circuit, circuitTicket, circuitSuccess } = exchange
   if (circuit === undefined) return
   exchange.circuit = undefined
-  if (refused?.text.fault !== 'app' || refused.kind === 'upstream-busy') circuit.abandoned(circuitTicket)
+  if (refused.text.fault !== 'app' || refused.kind === 'upstream-busy') circuit.abandoned(circuitTicket)
   else if (circuitSuccess === 0) circuit.failed(circuitTicket, nowMs)
   else circuit.brokeOff(circuitTicket, circuitSuccess, nowMs)
 }
