@@ -61,7 +61,7 @@ export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
 export const edgeLayers = (d: Edge): readonly Layer[] => [
   traffic(d.traffic), // counts what the client saw, refusals included
   burn(d.burn), // what each version of the policy leads to
-  emergencySignals(d.emergencySignals), // what tells of an emergency
+  emergencySignals(d.emergencySignals, d.circuits), // what tells of an emergency
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply
   edgeHeaders(), // correlation ID on every reply, error replies too
   rescue(), // the only place an error becomes a status

@@ -1,13 +1,26 @@
+import { operationOf } from '../facts/operation.ts'
 import type { Layer } from '../layer.ts'
 import type { Outcome } from '../outcome.ts'
+import type { Circuits } from '../state/circuits/circuits.ts'
 
 /** Who wants to know how exchanges have ended. */
 export interface OutcomeCount {
   count(outcome: Outcome): void
 }
 
-/** Counts what tells of an emergency. */
-export const emergencySignals = (signals: OutcomeCount): Layer => ({
+/**
+ * Counts what tells of an emergency. A failure of the app while its circuit is not closed does not: the app is given a rest already, and to ask
+ * readers for puzzles as well would make its outage longer for those who cannot solve any.
+ */
+export const emergencySignals = (signals: OutcomeCount, circuits: Pick<Circuits, 'of'>): Layer => ({
   name: 'emergency-signals',
-  onFinish: (_exchange, outcome) => signals.count(outcome),
+  onFinish({ route, method }, outcome) {
+    if (isFailureOfTheApp(outcome)) {
+      const circuit = circuits.of(operationOf(route, method))
+      if (circuit !== undefined && circuit.standing.state !== 'closed') return
+    }
+    signals.count(outcome)
+  },
 })
+
+const isFailureOfTheApp = ({ status, refusal }: Outcome): boolean => status >= 500 || refusal?.text.fault === 'app'
