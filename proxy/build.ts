@@ -98,6 +98,7 @@ export const buildProxy = (
     edgeLayers({
       log,
       accessLog: settings.ACCESS_LOG,
+      upstreamName: settings.UPSTREAM_URL.socketPath ?? settings.UPSTREAM_URL.origin,
       traffic,
       burn,
       emergencySignals,
@@ -119,6 +120,7 @@ export const buildProxy = (
       headerBytes: settings.HEADER_LIMIT_BYTES,
       uploadIdleMs: settings.CLIENT_IDLE_TIMEOUT_MS,
       downloadIdleMs: settings.CLIENT_IDLE_TIMEOUT_MS,
+      upgradeIdleMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
       headersTimeoutMs: settings.CLIENT_HEADERS_TIMEOUT_MS,
       keepAliveTimeoutMs: settings.CLIENT_KEEP_ALIVE_TIMEOUT_MS,
       unreadBodyBytes: settings.UNREAD_BODY_LIMIT_BYTES,

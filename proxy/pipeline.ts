@@ -7,6 +7,7 @@ import { blockList, type EnforcedBlocks } from './layers/block-list.ts'
 import { burn } from './layers/burn.ts'
 import { type Challenging, challenge } from './layers/challenge.ts'
 import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
+import { deadline } from './layers/deadline.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { emergencySignals, type OutcomeCount } from './layers/emergency-signals.ts'
 import { ownPaths } from './layers/own-paths.ts'
@@ -14,6 +15,7 @@ import { type RateLimiting, rateLimit } from './layers/rate-limit.ts'
 import { rescue } from './layers/rescue.ts'
 import { besideShadow, type Shadowing } from './layers/shadow.ts'
 import { shed } from './layers/shed.ts'
+import { slowLog } from './layers/slow-log.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
@@ -23,6 +25,8 @@ import type { ViolationSink } from './state/violations/violation.ts'
 export interface Edge extends PolicyEdge {
   readonly log: Logger
   readonly accessLog: AccessLogPolicy
+  /** The app's address, for the log. */
+  readonly upstreamName: string
   readonly traffic: TrafficCounts
   readonly health: HealthAnswers
   readonly burn: BurnSignal
@@ -53,12 +57,14 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   burn(d.burn), // what each version of the policy leads to
   emergencySignals(d.emergencySignals), // what tells of an emergency
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply
+  slowLog(d.log, d.upstreamName), // and one more where it took long, with where the time went
   edgeHeaders(), // correlation ID on every reply, error replies too
   rescue(), // the only place an error becomes a status
   wellFormed(), // what another parser might read otherwise goes no further
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
   challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
+  deadline(), // ends the app's work, not only the wait for it
 ]
 
 /** The layers, with one round trip to the app at the bottom. */
