@@ -4,6 +4,7 @@ import { REQUEST_ID_HEADER } from '#shared/correlation.ts'
 import { PROBLEM_JSON, problem } from '#shared/problem.ts'
 import { DatabaseUnavailable } from './db/unavailable.ts'
 import { ProblemError } from './problem-error.ts'
+import { WorkInVain } from './request-work.ts'
 
 /** Long enough for a probe to find the database back. */
 const RETRY_AFTER_SECONDS = 2
@@ -25,6 +26,9 @@ const toProblemError = (error: unknown): ProblemError => {
     return new ProblemError(503, 'The database does not answer at present.', {
       headers: { 'Retry-After': String(RETRY_AFTER_SECONDS) },
     })
+  }
+  if (error instanceof WorkInVain) {
+    return new ProblemError(504, 'The request was not answered within the time that was left for it.')
   }
   const { statusCode = 500, code = '' } = error instanceof Error ? (error as FastifyError) : {}
   return statusCode >= 400 && statusCode < 500

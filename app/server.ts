@@ -14,6 +14,7 @@ import type { AppMetrics } from './metrics.ts'
 import { describeApi } from './openapi.ts'
 import { recordWhenClosed } from './request-log.ts'
 import { validateByZod } from './request-validation.ts'
+import { limitWork } from './request-work.ts'
 import { listingRoutes } from './routes/listings.ts'
 import { nothingHere, operationRoutes } from './routes/operations.ts'
 
@@ -55,8 +56,10 @@ export const buildServer = async (parts: AppParts): Promise<FastifyInstance> => 
   app.setNotFoundHandler((request, reply) => replyWithProblem(nothingHere(), request, reply))
   app.removeContentTypeParser('text/plain')
   app.decorateRequest('failure', undefined)
+  app.decorateRequest('work')
   app.addHook('onRequest', (request, reply, done) => {
     recordWhenClosed(request, reply, parts.metrics)
+    limitWork(request, reply)
     reply.header(REQUEST_ID_HEADER, request.id)
     done()
   })

@@ -68,7 +68,7 @@ export const buildProxy = (
     ...(shared.redis === undefined ? [] : [redisCheck(shared.redis)]),
   ])
   const traffic = new TrafficCounts()
-  const upstream = new Upstream(settings.UPSTREAM_URL, {
+  const upstreamLimits = {
     connections: settings.UPSTREAM_CONNECTIONS_LIMIT,
     queueLength: settings.UPSTREAM_QUEUE_LIMIT,
     queueTimeoutMs: settings.UPSTREAM_QUEUE_TIMEOUT_MS,
@@ -77,7 +77,8 @@ export const buildProxy = (
     headersTimeoutMs: settings.UPSTREAM_HEADERS_TIMEOUT_MS,
     bodyIdleTimeoutMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
     keepAliveTimeoutMs: settings.UPSTREAM_KEEP_ALIVE_TIMEOUT_MS,
-  })
+  }
+  const upstream = new Upstream(settings.UPSTREAM_URL, upstreamLimits)
   const { blocks, violations } = shared
   const clock = shared.clock ?? systemClock
   const limits = openLimits(
@@ -104,11 +105,12 @@ export const buildProxy = (
   const { challenging, answering } = challenges
   // By a time that is looked up and not asked for: a circuit is passed by every request.
   const circuitClock = shared.clock ?? { wallMs: () => systemClock.wallMs(), monotonicMs: () => upstream.nowMs }
-  const circuits = new Circuits(shared.policies, circuitClock, Math.random, log)
+  const circuits = new Circuits(shared.policies, upstreamLimits, circuitClock, Math.random, log)
   const layers = choose(
     edgeLayers({
       log,
       accessLog: settings.ACCESS_LOG,
+      upstreamName: settings.UPSTREAM_URL.socketPath ?? settings.UPSTREAM_URL.origin,
       traffic,
       burn,
       emergencySignals,
@@ -134,6 +136,7 @@ export const buildProxy = (
       headerBytes: settings.HEADER_LIMIT_BYTES,
       uploadIdleMs: settings.CLIENT_IDLE_TIMEOUT_MS,
       downloadIdleMs: settings.CLIENT_IDLE_TIMEOUT_MS,
+      upgradeIdleMs: settings.UPSTREAM_IDLE_TIMEOUT_MS,
       headersTimeoutMs: settings.CLIENT_HEADERS_TIMEOUT_MS,
       keepAliveTimeoutMs: settings.CLIENT_KEEP_ALIVE_TIMEOUT_MS,
       unreadBodyBytes: settings.UNREAD_BODY_LIMIT_BYTES,

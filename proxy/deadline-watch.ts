@@ -6,24 +6,18 @@ const LOOK_EVERY_MS = { longest: 250, shortest: 10 }
  * stopped and continued, reads what has come in the meantime before anything is called late.
  */
 export class DeadlineWatch {
-  readonly #everyMs: number
-  readonly #timer: NodeJS.Timeout
+  readonly #look: (nowMs: number) => void
+  #everyMs = 0
+  #shortestMs = Number.POSITIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
   #lookedAtMs = performance.now()
   #hasWaited = false
+  #isStopped = false
 
   /** @param look is called with the monotonic time, every so often */
   constructor(timeoutsMs: readonly number[], look: (nowMs: number) => void) {
-    const eighthMs = Math.ceil(Math.min(...timeoutsMs) / 8)
-    this.#everyMs = Math.min(LOOK_EVERY_MS.longest, Math.max(LOOK_EVERY_MS.shortest, eighthMs))
-    this.#timer = setInterval(() => {
-      const nowMs = performance.now()
-      const sinceMs = nowMs - this.#lookedAtMs
-      this.#lookedAtMs = nowMs
-      // Once only: a process that is always late must notice deadlines all the same.
-      this.#hasWaited = sinceMs > 4 * this.#everyMs && !this.#hasWaited
-      if (!this.#hasWaited) look(nowMs)
-    }, this.#everyMs)
-    this.#timer.unref()
+    this.#look = look
+    this.#lookOftenEnoughFor(Math.min(...timeoutsMs))
   }
 
   /** The present or, at most one look, after it: what a deadline is counted from. Asking the clock costs more. */
@@ -31,7 +25,34 @@ export class DeadlineWatch {
     return this.#lookedAtMs + this.#everyMs
   }
 
+  /** The deadline of what may take so long from now on. A time shorter than any before has all looked at more often, for good. */
+  deadlineIn(timeoutMs: number): number {
+    if (timeoutMs < this.#shortestMs) this.#lookOftenEnoughFor(timeoutMs)
+    return this.nowMs + timeoutMs
+  }
+
   stop(): void {
+    this.#isStopped = true
     clearInterval(this.#timer)
+  }
+
+  #lookOftenEnoughFor(timeoutMs: number): void {
+    this.#shortestMs = timeoutMs
+    const everyMs = Math.min(LOOK_EVERY_MS.longest, Math.max(LOOK_EVERY_MS.shortest, Math.ceil(timeoutMs / 8)))
+    if (everyMs === this.#everyMs || this.#isStopped) return
+    this.#everyMs = everyMs
+    this.#lookedAtMs = performance.now()
+    clearInterval(this.#timer)
+    this.#timer = setInterval(this.#onTimer, everyMs)
+    this.#timer.unref()
+  }
+
+  readonly #onTimer = (): void => {
+    const nowMs = performance.now()
+    const sinceMs = nowMs - this.#lookedAtMs
+    this.#lookedAtMs = nowMs
+    // Once only: a process that is always late must notice deadlines all the same.
+    this.#hasWaited = sinceMs > 4 * this.#everyMs && !this.#hasWaited
+    if (!this.#hasWaited) this.#look(nowMs)
   }
 }

@@ -351,7 +351,7 @@ describe('a layer that fails: 500', () => {
       { write: (text) => lines.push(JSON.parse(text)) },
     )
     const limits = {
-      ...{ targetBytes: 1_000, headerBytes: 4_000, uploadIdleMs: 1_000, downloadIdleMs: 1_000 },
+      ...{ targetBytes: 1_000, headerBytes: 4_000, uploadIdleMs: 1_000, downloadIdleMs: 1_000, upgradeIdleMs: 60_000 },
       ...{ unreadBodyBytes: 1_000, headersTimeoutMs: 1_000, keepAliveTimeoutMs: 1_000 },
     }
     const pipeline = compose(

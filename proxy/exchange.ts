@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream'
+import { DEADLINE_HEADER } from '#shared/deadline.ts'
 import type { ClientConnection } from './client/connection.ts'
 import type { Pipeline } from './compose.ts'
+import { remainingMs } from './deadline.ts'
 import { type ClientFacts, clientOf } from './facts/client-address.ts'
 import { type Correlation, correlation } from './facts/correlation.ts'
 import type { IpAddress } from './facts/ip-address.ts'
@@ -16,6 +18,7 @@ import type { StaleUse } from './stale/stale-use.ts'
 import type { CircuitBreaker } from './state/circuits/circuit-breaker.ts'
 import type { EmergencyReading, EmergencyState } from './state/emergency/emergency-state.ts'
 import type { CompiledPolicy, CompiledRoute } from './state/policy/compile.ts'
+import type { Operation } from './state/policy/operation.ts'
 import { join } from './upgrade.ts'
 import { isWebSocketHandshake, requestTarget, type Target } from './well-formed.ts'
 
@@ -27,6 +30,8 @@ export interface ExchangeLimits {
   readonly uploadIdleMs: number
   /** The longest a client may leave the reply unread. */
   readonly downloadIdleMs: number
+  /** The longest an upgraded connection may be still, where the operation does not say. */
+  readonly upgradeIdleMs: number
 }
 
 /** The upstream's side of an exchange, as far as the client's side must know it. */
@@ -59,7 +64,9 @@ export class Exchange {
   readonly request: RequestStart
   readonly client: ClientConnection
   readonly limits: ExchangeLimits
+  /** Since when its head is here, of which `firstByteAtMs` is the beginning. */
   readonly startedAtMs = performance.now()
+  readonly firstByteAtMs: number
   readonly method: string
   /** The target without its query, which may hold what must not be logged. */
   readonly path: string
@@ -69,6 +76,8 @@ export class Exchange {
   readonly policy: CompiledPolicy
   /** Undefined where none of the policy matches. */
   readonly route: CompiledRoute | undefined
+  /** What of the app's work it is. */
+  readonly operation: Operation
   /** How things were when the request came. */
   readonly emergency: EmergencyState
   readonly correlation: Correlation
@@ -103,6 +112,14 @@ export class Exchange {
   circuitSuccess = 0
   /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
   uploadStalledSinceMs = 0
+  /** When it must be over; 0 where it need not. Belongs to the layer `deadline`, as the next two do. */
+  deadlineAtMs = 0
+  isDeadlineCallers = false
+  place = -1
+  /** When a connection began to be opened for it, when it had one, and when the reply's head came; 0 before. Belong to the round trip. */
+  connectAtMs = 0
+  connectedAtMs = 0
+  replyAtMs = 0
 
   readonly #context: ExchangeContext
   #downloadStalledSinceMs = 0
@@ -116,9 +133,11 @@ export class Exchange {
   #isUpgraded = false
   #isFinished = false
 
-  constructor(context: ExchangeContext, request: RequestStart, client: ClientConnection) {
+  /** @param firstByteAtMs 0 where the head came in one piece */
+  constructor(context: ExchangeContext, request: RequestStart, client: ClientConnection, firstByteAtMs: number) {
     this.#context = context
     this.limits = context.limits
+    this.firstByteAtMs = firstByteAtMs === 0 ? this.startedAtMs : firstByteAtMs
     this.request = request
     this.client = client
     const { rawHeaders, framing } = request
@@ -127,6 +146,7 @@ export class Exchange {
     this.path = pathOf(this.target?.pathAndQuery ?? withoutCredentials(request.target))
     this.policy = context.policies.active
     this.route = this.policy.routes.find(this.method, this.path)
+    this.operation = this.policy.operations.find(this.method, this.route?.policy.operation)
     this.emergency = context.emergency.state
     this.correlation = correlation(rawHeaders)
     this.peer = client.peer
@@ -153,10 +173,10 @@ export class Exchange {
     return this.#isFinished || this.#refusal !== undefined || this.client.writer.isEnded
   }
 
-  /** The header section towards the app. */
-  upstreamHeaders(): string[] {
+  /** The header section towards the app, as it goes out now. */
+  upstreamHeaders(nowMs: number): string[] {
     const { requestId, trace } = this.correlation
-    return requestHeaders(this.request.rawHeaders, {
+    const headers = requestHeaders(this.request.rawHeaders, {
       host: this.target?.host ?? '',
       forwardedFor: this.from.forwardedFor,
       scheme: this.from.scheme,
@@ -164,6 +184,8 @@ export class Exchange {
       traceparent: trace.traceparent,
       keepsTraceState: trace.continued,
     })
+    if (this.deadlineAtMs !== 0) headers.push(DEADLINE_HEADER, String(remainingMs(this.deadlineAtMs, nowMs)))
+    return headers
   }
 
   /** A `1xx` of the app. `100` is ours to send, and HTTP/1.0 knows none. */
@@ -215,7 +237,7 @@ export class Exchange {
     this.#status = head.status
     this.#refusal = this.#context.pipeline.onReply(this, head)
     const { socket, early } = this.client.handOver()
-    join(socket, early, head, upstream)
+    join(socket, early, head, upstream, this.operation.idleTimeoutMs ?? this.limits.upgradeIdleMs)
   }
 
   /** Answers with what a layer decided. */
@@ -238,6 +260,12 @@ export class Exchange {
     this.client.writer.takeBack()
     this.#bodyBytes = 0
     this.#sendOwn(this.#context.pipeline.recover(this, refused))
+  }
+
+  /** It must be over: what is not answered is refused, and what is not sent is cut. */
+  expire(refused: Refusal): void {
+    if (!this.client.writer.isEnded) this.refuse(refused)
+    else if (this.#refusal === undefined) this.#cutTail(refused)
   }
 
   /** The client reads again. */
@@ -281,10 +309,14 @@ export class Exchange {
       this.#tailBytes = pendingBytes
       this.#downloadStalledSinceMs = nowMs
     } else if (nowMs - this.#downloadStalledSinceMs > this.limits.downloadIdleMs) {
-      this.#refusal ??= this.#unread()
-      this.#isCut = true
-      this.client.cut()
+      this.#cutTail(this.#unread())
     }
+  }
+
+  #cutTail(why: Refusal): void {
+    this.#refusal ??= why
+    this.#isCut = true
+    this.client.cut()
   }
 
   #unread(): Refusal {

@@ -6,7 +6,7 @@ import { requestHead } from './http1/request-head.ts'
 import type { UpstreamAddress } from './upstream/address.ts'
 import type { Call, Connection } from './upstream/connection.ts'
 import { upstreamRefusal } from './upstream/failure.ts'
-import type { UpstreamLimits } from './upstream/limits.ts'
+import type { CallTimeouts, UpstreamLimits } from './upstream/limits.ts'
 import { ConnectionPool, type PoolCounts } from './upstream/pool.ts'
 import { RetryBudget } from './upstream/retry-budget.ts'
 import { Upload } from './upstream/upload.ts'
@@ -74,6 +74,11 @@ class RoundTrip implements Call {
     return this.#exchange.isHandshake
   }
 
+  /** As the operation has them; of what it does not set, the environment decides. */
+  get timeouts(): CallTimeouts {
+    return this.#exchange.operation
+  }
+
   start(): void {
     if (this.wantsSwitch) this.#pool.requestNew(this)
     else this.#pool.request(this)
@@ -90,11 +95,17 @@ class RoundTrip implements Call {
     if (!this.#isOver) this.#connection?.resume()
   }
 
+  onOpening(): void {
+    this.#exchange.connectAtMs = performance.now()
+  }
+
   onConnected(connection: Connection): void {
     this.#connection = connection
+    const nowMs = performance.now()
+    this.#exchange.connectedAtMs = nowMs
     const { method, target, hasBody } = this.#exchange
     const { rawHeaders } = this.#exchange.request
-    const headers = this.#exchange.upstreamHeaders()
+    const headers = this.#exchange.upstreamHeaders(nowMs)
     // By what goes on: `Connection` may have named the length, and then it does not.
     const isChunked = hasBody && fieldValue(headers, 'content-length') === undefined
     headers.push(...connectionFields(rawHeaders, this.wantsSwitch, isChunked))
@@ -120,6 +131,7 @@ class RoundTrip implements Call {
       return
     }
     this.#head = head
+    this.#exchange.replyAtMs = performance.now()
     this.#exchange.sendHead({ status, statusText: reasonPhrase(statusText), headers })
   }
 
@@ -139,6 +151,7 @@ class RoundTrip implements Call {
 
   onSwitch({ rawHeaders }: ReplyStart, socket: Duplex): void {
     this.#end()
+    this.#exchange.replyAtMs = performance.now()
     const headers = replyHeaders(rawHeaders, 101)
     headers.push('Connection', 'Upgrade', 'Upgrade', fieldValue(rawHeaders, 'upgrade') ?? 'websocket')
     this.#exchange.switchProtocols({ status: 101, statusText: 'Switching Protocols', headers }, socket)

@@ -9,6 +9,7 @@ import { burn } from './layers/burn.ts'
 import { type Challenging, challenge } from './layers/challenge.ts'
 import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
 import { circuitBreaker } from './layers/circuit-breaker.ts'
+import { deadline } from './layers/deadline.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
 import { emergencySignals, type OutcomeCount } from './layers/emergency-signals.ts'
 import { ownPaths } from './layers/own-paths.ts'
@@ -16,6 +17,7 @@ import { type RateLimiting, rateLimit } from './layers/rate-limit.ts'
 import { rescue } from './layers/rescue.ts'
 import { besideShadow, type Shadowing } from './layers/shadow.ts'
 import { shed } from './layers/shed.ts'
+import { slowLog } from './layers/slow-log.ts'
 import { staleReplies } from './layers/stale-replies.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
@@ -29,6 +31,8 @@ import type { ViolationSink } from './state/violations/violation.ts'
 export interface Edge extends PolicyEdge {
   readonly log: Logger
   readonly accessLog: AccessLogPolicy
+  /** The app's address, for the log. */
+  readonly upstreamName: string
   readonly traffic: TrafficCounts
   readonly health: HealthAnswers
   readonly burn: BurnSignal
@@ -63,6 +67,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   burn(d.burn), // what each version of the policy leads to
   emergencySignals(d.emergencySignals, d.circuits), // what tells of an emergency
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply
+  slowLog(d.log, d.upstreamName), // and one more where it took long, with where the time went
   edgeHeaders(), // correlation ID on every reply, error replies too
   rescue(), // the only place an error becomes a status
   wellFormed(), // what another parser might read otherwise goes no further
@@ -70,6 +75,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   ...besideShadow(d.shadowing, policyLayers(d)), // what operators have decided, and what a candidate would change in it
   challengeEndpoint(d.answering), // for who has come so far: the blocked do not get to answer
   staleReplies(d.staleStore, d.purges, d.clock), // around all that can fail of the app: the last good reply takes its place
+  deadline(), // ends the app's work, not only the wait for it
   circuitBreaker(d.circuits), // beside the app: only its failures count
 ]
 

@@ -188,6 +188,20 @@ const kinds = {
     fault: 'own',
     retryAfterSeconds: 5,
   },
+  deadline: {
+    status: 504,
+    title: 'Gateway Timeout',
+    detail: 'The request was not answered within the time that it may take.',
+    logLevel: 'error',
+    fault: 'app',
+  },
+  'callers-deadline': {
+    status: 504,
+    title: 'Gateway Timeout',
+    detail: 'The request was not answered within the time that X-Request-Deadline-Ms left for it.',
+    logLevel: 'info',
+    fault: 'client', // with as little time as one likes, any app is late
+  },
   'upstream-timeout': {
     status: 504,
     title: 'Gateway Timeout',

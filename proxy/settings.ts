@@ -80,15 +80,17 @@ export const proxyFields = z.object({
     'Requests that may wait for one of them, beside those for which one is being opened; more get 503.',
   ),
   UPSTREAM_QUEUE_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe('The longest such wait; then 503.'),
-  UPSTREAM_CONNECT_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe('To connect to the app; then 504.'),
+  UPSTREAM_CONNECT_TIMEOUT_MS: durationMs(2_000, { min: 1, max: HOUR_MS }).describe(
+    'To connect to the app; then 504. In the policy, `connectTimeoutMs` of an operation comes before it.',
+  ),
   UPSTREAM_HEADERS_TIMEOUT_MS: durationMs(30_000, { min: 1, max: HOUR_MS }).describe(
-    'From the end of the request to the head of the reply; then 504.',
+    'From the end of the request to the head of the reply; then 504. In the policy, `headersTimeoutMs` of an operation comes before it.',
   ),
   UPSTREAM_HEADER_LIMIT_BYTES: count(65_536, { min: 1_024, max: 16 * MEBIBYTE }).describe(
     'Of a reply’s header section; more is 502.',
   ),
   UPSTREAM_IDLE_TIMEOUT_MS: durationMs(120_000, { min: 1, max: 24 * HOUR_MS }).describe(
-    'Between two pieces of a reply, while the client reads; then the reply is cut.',
+    'Between two pieces of a reply, while the client reads, or of what passes an upgraded connection; then it is cut. In the policy, `idleTimeoutMs` of an operation comes before it.',
   ),
   UPSTREAM_KEEP_ALIVE_TIMEOUT_MS: durationMs(4_000, { min: 1, max: HOUR_MS }).describe(
     'Idle connections to the app are closed after this. Keep it below the app’s own.',

@@ -1,17 +1,32 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ReplyHead, rawHead } from './reply.ts'
 
 /** A connection of which one side has ended may last this much longer. */
 const HALF_CLOSED_MS = 10_000
 
-/** Sends the app's 101 to the client, and joins the two connections; `early` is what the client has said already. */
-export const join = (client: Duplex, early: Buffer | undefined, head: ReplyHead, upstream: Duplex): void => {
+/**
+ * Sends the app's 101 to the client, and joins the two connections, until either ends or no byte has passed either way for
+ * `idleTimeoutMs`; `early` is what the client has said already.
+ */
+export const join = (
+  client: Socket,
+  early: Buffer | undefined,
+  head: ReplyHead,
+  upstream: Duplex,
+  idleTimeoutMs: number,
+): void => {
   client.write(rawHead(head), 'latin1')
   if (early !== undefined) upstream.write(early)
   tie(client, upstream)
   tie(upstream, client)
   client.pipe(upstream)
   upstream.pipe(client)
+  // What passes either way is read from or written to this one.
+  client.setTimeout(idleTimeoutMs, () => {
+    client.destroy()
+    upstream.destroy()
+  })
 }
 
 /** What `pipe` leaves undone: a side that is cut takes the other with it, and one that has ended does not wait for ever. */

@@ -49,7 +49,7 @@ const setPrice = (priceCents: number): Promise<Answer<unknown>> =>
   )
 
 const readPrice = async () => {
-  const { value, servedBy } = await database.read((client) => client.listing.findUnique({ where: { id: ID } }))
+  const { value, servedBy } = await database.read((client) => client.listing.findFirst({ where: { id: ID } }))
   return { priceCents: value?.priceCents, servedBy }
 }
 

@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '#shared/clock.ts'
 import type { DependencyCheck } from '#shared/health.ts'
 import type { Logger } from '#shared/log.ts'
-import type { PrismaClient } from './generated/client.ts'
 import { type PoolSettings, PostgresServer, PROBE_LIMIT_MS } from './postgres-server.ts'
+import type { QueryClient } from './query-client.ts'
 import { Replica } from './replica.ts'
 import type { LagLimits } from './replication-lag.ts'
 import { DatabaseUnavailable, isUnavailability } from './unavailable.ts'
@@ -24,9 +24,13 @@ export interface Answer<T> {
 }
 
 /** Told of every query that was sent to a server. */
-export type CallObserver = (call: 'read' | 'write', servedBy: ServedBy, outcome: 'answered' | 'failed') => void
+export type CallObserver = (
+  call: 'read' | 'write',
+  servedBy: ServedBy,
+  outcome: 'answered' | 'failed' | 'cancelled',
+) => void
 
-type Query<T> = (client: PrismaClient) => Promise<T>
+type Query<T> = (client: QueryClient) => Promise<T>
 
 /**
  * The primary and its replicas, and which of them answers what.
@@ -60,23 +64,24 @@ export class Database {
    * is gone too, a replica that is behind answers: an old page serves a reader better than none, and
    * `servedBy` says so.
    *
-   * @param query may run several times
-   * @throws DatabaseUnavailable, or whatever else the query ends with
+   * @param query  may run several times
+   * @param signal of the request's work: where it aborts, no server goes on with the query
+   * @throws DatabaseUnavailable, the signal's reason, or whatever else the query ends with
    */
-  async read<T>(query: Query<T>): Promise<Answer<T>> {
+  async read<T>(query: Query<T>, signal?: AbortSignal): Promise<Answer<T>> {
     const replicas = this.#inTurn()
     for (const replica of replicas) {
       if (!(await replica.hasReplayed(this.#lastWrite))) continue
-      const answer = await this.#tryReplica(replica, query, 'replica')
+      const answer = await this.#tryReplica(replica, query, signal, 'replica')
       if (answer !== undefined) return answer
     }
     try {
-      return await this.#ask('read', this.#primary, query, 'primary')
+      return await this.#ask('read', this.#primary, query, signal, 'primary')
     } catch (error) {
       if (!(error instanceof DatabaseUnavailable)) throw error
       for (const replica of replicas) {
         if (replica.standing === 'down') continue
-        const answer = await this.#tryReplica(replica, query, 'replica-behind')
+        const answer = await this.#tryReplica(replica, query, signal, 'replica-behind')
         if (answer !== undefined) return answer
       }
       throw error
@@ -87,9 +92,10 @@ export class Database {
    * Runs a query that writes, and notes where in the log it ended. Where that cannot be learned the write counts as
    * unanswered, though it may have happened, as with every connection that breaks under a write.
    *
-   * @throws DatabaseUnavailable, or whatever else the query ends with
+   * @param signal as of {@link read}
+   * @throws DatabaseUnavailable, the signal's reason, or whatever else the query ends with
    */
-  async write<T>(query: Query<T>): Promise<Answer<T>> {
+  async write<T>(query: Query<T>, signal?: AbortSignal): Promise<Answer<T>> {
     return this.#ask(
       'write',
       this.#primary,
@@ -103,6 +109,7 @@ export class Database {
         if (written > this.#lastWrite) this.#lastWrite = written
         return value
       },
+      signal,
       'primary',
     )
   }
@@ -143,10 +150,16 @@ export class Database {
     return this.#written
   }
 
-  async #tryReplica<T>(replica: Replica, query: Query<T>, servedBy: ServedBy): Promise<Answer<T> | undefined> {
+  async #tryReplica<T>(
+    replica: Replica,
+    query: Query<T>,
+    signal: AbortSignal | undefined,
+    servedBy: ServedBy,
+  ): Promise<Answer<T> | undefined> {
     try {
-      return await this.#ask('read', replica.server, query, servedBy)
+      return await this.#ask('read', replica.server, query, signal, servedBy)
     } catch (error) {
+      if (signal?.aborted === true) throw error // what was cancelled tells nothing of the replica
       if (error instanceof DatabaseUnavailable) replica.distrust()
       this.#log.warn({ err: error, replica: replica.name }, 'a read failed on a replica and moves on')
       return undefined
@@ -157,13 +170,18 @@ export class Database {
     call: 'read' | 'write',
     server: PostgresServer,
     query: Query<T>,
+    signal: AbortSignal | undefined,
     servedBy: ServedBy,
   ): Promise<Answer<T>> {
     try {
-      const value = await query(server.client)
+      const value = await server.run(query, signal)
       this.#onCall(call, servedBy, 'answered')
       return { value, servedBy }
     } catch (error) {
+      if (signal?.aborted === true) {
+        this.#onCall(call, servedBy, 'cancelled')
+        throw error
+      }
       this.#onCall(call, servedBy, 'failed')
       if (!isUnavailability(error)) throw error
       throw new DatabaseUnavailable(`the ${servedBy} did not answer a ${call}`, { cause: error })

@@ -1,6 +1,8 @@
 import { PrismaPg } from '@prisma/adapter-pg'
 import pg from 'pg'
+import { CancellablePool } from './cancellable-pool.ts'
 import { PrismaClient } from './generated/client.ts'
+import type { QueryClient } from './query-client.ts'
 
 export interface PoolSettings {
   /** Connections at most. */
@@ -22,23 +24,26 @@ const PROBE_TIMEOUT_MS = 400
 /** A whole probe, with a margin for a busy event loop. */
 export const PROBE_LIMIT_MS = 2 * PROBE_TIMEOUT_MS + 200
 
-/** One PostgreSQL server as this process sees it: a pool for queries, and beside it one connection for probes. */
+/** One PostgreSQL server as this process sees it: a pool for queries, and beside it one connection to probe and to cancel by. */
 export class PostgresServer {
   readonly client: PrismaClient
-  readonly #pool: pg.Pool
+  readonly #pool: CancellablePool
   /** Apart, so that a pool which is in use to the last connection does not look like a server that is down. */
   readonly #probePool: pg.Pool
 
   constructor(url: string, settings: PoolSettings) {
     const common = { connectionString: url, keepAlive: true, application_name: settings.applicationName }
-    this.#pool = new pg.Pool({
+    const config = {
       ...common,
       max: settings.poolSize,
       connectionTimeoutMillis: settings.connectionTimeoutMs,
       statement_timeout: settings.statementTimeoutMs,
       query_timeout: settings.statementTimeoutMs + REPLY_GRACE_MS,
       idle_in_transaction_session_timeout: settings.statementTimeoutMs + REPLY_GRACE_MS,
-    })
+    }
+    this.#pool = new CancellablePool(config, (processId) =>
+      this.#probePool.query('select pg_cancel_backend($1)', [processId]),
+    )
     this.#probePool = new pg.Pool({
       ...common,
       max: 1,
@@ -50,6 +55,11 @@ export class PostgresServer {
     // Without a listener, the end of an idle connection would end the process; the pool has already dropped it.
     for (const pool of [this.#pool, this.#probePool]) pool.on('error', () => undefined)
     this.client = new PrismaClient({ adapter: new PrismaPg(this.#pool), errorFormat: 'minimal' })
+  }
+
+  /** Runs a query, which the server gives up when the signal aborts. @throws the signal's reason, then and afterwards */
+  async run<T>(query: (client: QueryClient) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    return signal === undefined ? query(this.client) : this.#pool.until(signal, () => query(this.client))
   }
 
   /** One row of a statement that belongs to a request. */

@@ -1,4 +1,5 @@
-import type { Listing, Prisma, PrismaClient } from '../db/generated/client.ts'
+import type { Listing, Prisma } from '../db/generated/client.ts'
+import type { QueryClient } from '../db/query-client.ts'
 import type { ListingOrder, ListingQuery } from './listing-schemas.ts'
 import { type PageCursor, writeCursor } from './page-cursor.ts'
 
@@ -12,7 +13,7 @@ export interface ListingRows {
  * nor hide the others, and the thousandth page costs what the first did.
  */
 export const findPage = async (
-  client: PrismaClient,
+  client: QueryClient,
   query: ListingQuery,
   cursor: PageCursor | undefined,
 ): Promise<ListingRows> => {

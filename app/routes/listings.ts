@@ -37,14 +37,17 @@ export const listingRoutes =
         schema: {
           summary: 'A page of listings',
           querystring: listingQuery,
-          response: { 200: listingPage, ...problemReplies(400, 503) },
+          response: { 200: listingPage, ...problemReplies(400, 503, 504) },
         },
       },
       async (request, reply) => {
         const { cursor: cursorText, sort } = request.query
         const cursor = cursorText === undefined ? undefined : readCursor(cursorText)
         if (cursorText !== undefined && cursor?.order !== sort) throw badCursor(cursor === undefined)
-        const { value, servedBy } = await database.read((client) => findPage(client, request.query, cursor))
+        const { value, servedBy } = await database.read(
+          (client) => findPage(client, request.query, cursor),
+          request.work,
+        )
         reply.header(SERVED_BY_HEADER, servedBy)
         return { items: value.rows.map(view), nextCursor: value.nextCursor }
       },
@@ -56,12 +59,15 @@ export const listingRoutes =
         schema: {
           summary: 'One listing',
           params: listingId,
-          response: { 200: listing, ...problemReplies(400, 404, 503) },
+          response: { 200: listing, ...problemReplies(400, 404, 503, 504) },
         },
       },
       async (request, reply) => {
         const { id } = request.params
-        const { value, servedBy } = await database.read((client) => client.listing.findUnique({ where: { id } }))
+        const { value, servedBy } = await database.read(
+          (client) => client.listing.findFirst({ where: { id } }),
+          request.work,
+        )
         reply.header(SERVED_BY_HEADER, servedBy)
         if (value === null) throw noSuchListing()
         return view(value)
@@ -74,11 +80,14 @@ export const listingRoutes =
         schema: {
           summary: 'Makes a listing',
           body: newListing,
-          response: { 201: listing, ...problemReplies(400, 413, 415, 503) },
+          response: { 201: listing, ...problemReplies(400, 413, 415, 503, 504) },
         },
       },
       async (request, reply) => {
-        const { value, servedBy } = await database.write((client) => client.listing.create({ data: request.body }))
+        const { value, servedBy } = await database.write(
+          (client) => client.listing.create({ data: request.body }),
+          request.work,
+        )
         reply.code(201).header(SERVED_BY_HEADER, servedBy).header('Location', `/listings/${value.id}`)
         return view(value)
       },
@@ -91,13 +100,13 @@ export const listingRoutes =
           summary: 'Changes the fields that are named',
           params: listingId,
           body: listingChanges,
-          response: { 200: listing, ...problemReplies(400, 404, 413, 415, 503) },
+          response: { 200: listing, ...problemReplies(400, 404, 413, 415, 503, 504) },
         },
       },
       async (request, reply) => {
         const { id } = request.params
         const { value, servedBy } = await orNoSuchListing(
-          database.write((client) => client.listing.update({ where: { id }, data: request.body })),
+          database.write((client) => client.listing.update({ where: { id }, data: request.body }), request.work),
         )
         reply.header(SERVED_BY_HEADER, servedBy)
         return view(value)
@@ -110,12 +119,14 @@ export const listingRoutes =
         schema: {
           summary: 'Removes a listing',
           params: listingId,
-          response: { 204: z.undefined().describe('Removed'), ...problemReplies(400, 404, 503) },
+          response: { 204: z.undefined().describe('Removed'), ...problemReplies(400, 404, 503, 504) },
         },
       },
       async (request, reply) => {
         const { id } = request.params
-        const { servedBy } = await orNoSuchListing(database.write((client) => client.listing.delete({ where: { id } })))
+        const { servedBy } = await orNoSuchListing(
+          database.write((client) => client.listing.delete({ where: { id } }), request.work),
+        )
         return reply.code(204).header(SERVED_BY_HEADER, servedBy).send()
       },
     )

@@ -16,7 +16,13 @@ const outcome: Outcome = { kind: 'replied', status: 200, refusal: undefined, dur
 const circuitCase = (name: string, order: 'auto' | 'open'): MicroCase => {
   let nowMs = 0
   const clock = { wallMs: () => 0, monotonicMs: () => nowMs }
-  const circuits = new Circuits(new TestPolicies({}), clock, Math.random, pino({ level: 'silent' }))
+  const circuits = new Circuits(
+    new TestPolicies({}),
+    { connectTimeoutMs: 2_000, headersTimeoutMs: 30_000 },
+    clock,
+    Math.random,
+    pino({ level: 'silent' }),
+  )
   circuits.order('read', order)
   const layer = circuitBreaker(circuits)
   return {

@@ -25,7 +25,7 @@ const reply = (body: string): Reply => {
 const serve = async (admit: (exchange: Exchange) => Verdict | Later): Promise<() => Promise<RawClient>> => {
   const echo: Layer = { name: 'echo', admit }
   const limits = {
-    ...{ targetBytes: 1_000, headerBytes: 4_000, uploadIdleMs: 60_000, downloadIdleMs: 60_000 },
+    ...{ targetBytes: 1_000, headerBytes: 4_000, uploadIdleMs: 60_000, downloadIdleMs: 60_000, upgradeIdleMs: 60_000 },
     ...{ unreadBodyBytes: 10_000, headersTimeoutMs: 60_000, keepAliveTimeoutMs: 60_000 },
   }
   const pipeline = compose(

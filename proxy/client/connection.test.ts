@@ -11,7 +11,7 @@ import { calm } from '../testing/unshared-state.ts'
 import type { BodyTaker } from './connection.ts'
 
 const LIMITS = {
-  ...{ targetBytes: 1_000, headerBytes: 4_000, uploadIdleMs: 10_000, downloadIdleMs: 10_000 },
+  ...{ targetBytes: 1_000, headerBytes: 4_000, uploadIdleMs: 10_000, downloadIdleMs: 10_000, upgradeIdleMs: 60_000 },
   ...{ unreadBodyBytes: 1_000, headersTimeoutMs: 10_000, keepAliveTimeoutMs: 10_000 },
 }
 

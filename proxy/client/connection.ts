@@ -87,6 +87,8 @@ export class ClientConnection implements BodySink, Listed {
   #deadlineMs: number
   /** Whether it is a head that is due, rather than a client that rests. */
   #isHeadDue = true
+  /** When the first byte came of a head that is not whole yet; else 0. */
+  #headSinceMs = 0
 
   constructor(host: ConnectionHost, socket: Socket) {
     this.#host = host
@@ -271,18 +273,24 @@ export class ClientConnection implements BodySink, Listed {
     const request = this.#reader.readHead(bytes, start)
     const end = this.#reader.headEnd
     if (request !== undefined) this.#begin(request)
-    else if (!this.#isHeadDue && this.#reader.isWithinHead) {
-      this.#isHeadDue = true
-      this.#deadlineMs = this.#host.nowMs + this.#host.limits.headersTimeoutMs
-    }
+    else if (this.#reader.isWithinHead) this.#awaitRestOfHead()
     return end
+  }
+
+  #awaitRestOfHead(): void {
+    if (this.#headSinceMs === 0) this.#headSinceMs = performance.now()
+    if (this.#isHeadDue) return
+    this.#isHeadDue = true
+    this.#deadlineMs = this.#host.nowMs + this.#host.limits.headersTimeoutMs
   }
 
   #begin(request: RequestStart): void {
     this.#state = 'exchange'
     this.#deadlineMs = 0
     this.#isBroken = request.framing instanceof MalformedMessage
-    this.#exchange = new Exchange(this.#host.context, request, this)
+    const headSinceMs = this.#headSinceMs
+    this.#headSinceMs = 0
+    this.#exchange = new Exchange(this.#host.context, request, this, headSinceMs)
     this.#host.onExchange(this.#exchange)
   }
 

@@ -1,5 +1,4 @@
 import type { Exchange } from '../exchange.ts'
-import { operationOf } from '../facts/operation.ts'
 import { type Layer, PASS } from '../layer.ts'
 import { type Refusal, refusal } from '../refusal.ts'
 import { type CircuitBreaker, REFUSED } from '../state/circuits/circuit-breaker.ts'
@@ -17,7 +16,7 @@ export const circuitBreaker = (circuits: Pick<Circuits, 'of' | 'nowMs' | 'countR
   return {
     name: 'circuit-breaker',
     admit(exchange) {
-      const operation = operationOf(exchange.route, exchange.method)
+      const { name: operation } = exchange.operation
       const circuit = circuits.of(operation)
       if (circuit === undefined) return PASS
       const { nowMs } = circuits

@@ -1,4 +1,3 @@
-import { operationOf } from '../facts/operation.ts'
 import type { Layer } from '../layer.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Circuits } from '../state/circuits/circuits.ts'
@@ -14,9 +13,9 @@ export interface OutcomeCount {
  */
 export const emergencySignals = (signals: OutcomeCount, circuits: Pick<Circuits, 'of'>): Layer => ({
   name: 'emergency-signals',
-  onFinish({ route, method }, outcome) {
+  onFinish({ operation }, outcome) {
     if (isFailureOfTheApp(outcome)) {
-      const circuit = circuits.of(operationOf(route, method))
+      const circuit = circuits.of(operation.name)
       if (circuit !== undefined && circuit.standing.state !== 'closed') return
     }
     signals.count(outcome)

@@ -57,6 +57,8 @@ const CAUSES: { readonly [Kind in RefusalKind]?: StaleCause } = {
   'upstream-failed': 'error',
   'upstream-busy': 'busy',
   'upstream-timeout': 'timeout',
+  deadline: 'timeout',
+  'callers-deadline': 'timeout',
   'circuit-open': 'circuit-open',
 }
 

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { ReplyStart } from '../http1/reply-reader.ts'
 import type { Call, Connection } from '../upstream/connection.ts'
+import type { CallTimeouts } from '../upstream/limits.ts'
 
 /** A GET of `/name` that remembers what becomes of it. */
 export class TestCall implements Call {
   readonly method = 'GET'
   readonly wantsSwitch = false
+  readonly timeouts: CallTimeouts
   readonly name: string
   /** In the order in which they happened. */
   readonly events: string[] = []
@@ -15,12 +17,17 @@ export class TestCall implements Call {
   readonly #resolve: (events: readonly string[]) => void
   readonly #onConnected: (call: TestCall) => void
 
-  constructor(name: string, onConnected: (call: TestCall) => void = () => undefined) {
+  constructor(name: string, onConnected: (call: TestCall) => void = () => undefined, timeouts: CallTimeouts = {}) {
+    this.timeouts = timeouts
     this.name = name
     this.#onConnected = onConnected
     const { promise, resolve } = Promise.withResolvers<readonly string[]>()
     this.over = promise
     this.#resolve = resolve
+  }
+
+  onOpening(): void {
+    // Told in no test by its order: it depends on when the connection is there.
   }
 
   onConnected(connection: Connection): void {

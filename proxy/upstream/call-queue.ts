@@ -27,6 +27,11 @@ export class CallQueue {
     this.#places.push({ call, untilMs })
   }
 
+  /** The call that has so many before it. */
+  behind(count: number): Call | undefined {
+    return this.#places[this.#first + count]?.call
+  }
+
   takeFirst(): Call | undefined {
     const first = this.#places[this.#first]
     if (first === undefined) return undefined

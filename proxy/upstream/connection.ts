@@ -5,7 +5,7 @@ import { ReplyReader, type ReplySink, type ReplyStart } from '../http1/reply-rea
 import type { Listed } from '../roster.ts'
 import { ConnectionLost, UpstreamTimeout } from './failure.ts'
 import { keepAliveMs } from './keep-alive.ts'
-import type { UpstreamLimits } from './limits.ts'
+import { bodyIdleTimeoutMs, type CallTimeouts, headersTimeoutMs, type UpstreamLimits } from './limits.ts'
 import type { OpenSocket } from './open-socket.ts'
 import { ReadBuffer } from './read-buffer.ts'
 
@@ -14,6 +14,9 @@ export interface Call {
   readonly method: string
   /** Whether the app is asked to leave HTTP. */
   readonly wantsSwitch: boolean
+  readonly timeouts: CallTimeouts
+  /** A connection begins to be opened for it. Another that is free before may be given to it all the same. */
+  onOpening(): void
   /** A connection is there: the request goes out now. */
   onConnected(connection: Connection): void
   /** The app has taken what was written: more may follow. */
@@ -38,6 +41,8 @@ export interface Call {
 export interface ConnectionOwner {
   /** Not before the present, and little after it: deadlines are counted from here, as asking the clock costs more. */
   readonly nowMs: number
+  /** The deadline of what may take so long from now on; it is looked at as often as such a time asks for. */
+  deadlineIn(timeoutMs: number): number
   /** It has been opened, or has done its work, and is free. */
   onFree(connection: Connection): void
   /** @param error why it could not be opened, for one that never was */
@@ -45,6 +50,7 @@ export interface ConnectionOwner {
 }
 
 const NOTHING = Buffer.alloc(0)
+const NO_TIMEOUTS: CallTimeouts = {}
 
 type State = 'connecting' | 'free' | 'busy' | 'gone'
 
@@ -77,11 +83,17 @@ export class Connection implements ReplySink, Listed {
   #isDrainAwaited = false
   #switchHead: ReplyStart | undefined
 
-  constructor(owner: ConnectionOwner, limits: UpstreamLimits, open: OpenSocket, isForSwitch: boolean) {
+  constructor(
+    owner: ConnectionOwner,
+    limits: UpstreamLimits,
+    connectTimeoutMs: number,
+    open: OpenSocket,
+    isForSwitch: boolean,
+  ) {
     this.#owner = owner
     this.#limits = limits
     this.#reader = new ReplyReader(this, limits.headerBytes)
-    this.#await('a connection', limits.connectTimeoutMs)
+    this.#await('a connection', connectTimeoutMs)
     this.#socket = open(this.#buffer, this.#onRead, this.#onOpen, isForSwitch)
     this.#socket.on('end', this.#onClose)
     this.#socket.on('close', this.#onClose)
@@ -132,14 +144,14 @@ export class Connection implements ReplySink, Listed {
   /** The request has been written whole. */
   endRequest(): void {
     this.#isRequestSent = true
-    if (!this.#isHeadRead) this.#await('the head of the reply', this.#limits.headersTimeoutMs)
+    if (!this.#isHeadRead) this.#await('the head of the reply', this.#headersTimeoutMs)
   }
 
   /** The client reads again. */
   resume(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
-    this.#await('more of the reply', this.#limits.bodyIdleTimeoutMs)
+    this.#awaitMoreOfReply()
     this.#socket.resume()
   }
 
@@ -183,7 +195,7 @@ export class Connection implements ReplySink, Listed {
   /** What the client is slow to send is not the app's to answer for; what the app is slow to take is. */
   #awaitDrain(): boolean {
     if (this.isDrained) return true
-    if (!this.#isHeadRead) this.#await('the app to take the request', this.#limits.headersTimeoutMs)
+    if (!this.#isHeadRead) this.#await('the app to take the request', this.#headersTimeoutMs)
     if (!this.#isDrainAwaited) {
       this.#isDrainAwaited = true
       // A socket's own `drain` comes only where more has been written than its buffer takes.
@@ -192,9 +204,17 @@ export class Connection implements ReplySink, Listed {
     return false
   }
 
+  #awaitMoreOfReply(): void {
+    this.#await('more of the reply', bodyIdleTimeoutMs(this.#call?.timeouts ?? NO_TIMEOUTS, this.#limits))
+  }
+
+  get #headersTimeoutMs(): number {
+    return headersTimeoutMs(this.#call?.timeouts ?? NO_TIMEOUTS, this.#limits)
+  }
+
   #await(what: string, timeoutMs: number): void {
     this.#awaited = what
-    this.#deadlineMs = this.#owner.nowMs + timeoutMs
+    this.#deadlineMs = this.#owner.deadlineIn(timeoutMs)
   }
 
   readonly #onOpen = (): void => {
@@ -227,7 +247,7 @@ export class Connection implements ReplySink, Listed {
   #awaitMore(): void {
     if (this.#call?.onPause() === false) this.#isPaused = true
     if (this.#isPaused) this.#deadlineMs = 0
-    else if (this.#isHeadRead) this.#await('more of the reply', this.#limits.bodyIdleTimeoutMs)
+    else if (this.#isHeadRead) this.#awaitMoreOfReply()
   }
 
   /** @param hasMore whether the app has said more than it was asked for, or nothing more can come */
@@ -247,7 +267,8 @@ export class Connection implements ReplySink, Listed {
 
   #rest(forMs: number): void {
     this.#state = 'free'
-    this.#await('the next request', forMs)
+    this.#awaited = 'the next request'
+    this.#deadlineMs = this.#owner.nowMs + forMs // how often that is looked at is not the app's to say
     this.#owner.onFree(this)
   }
 

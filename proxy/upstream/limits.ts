@@ -6,6 +6,7 @@ export interface UpstreamLimits {
   readonly queueLength: number
   /** The longest that one may wait for a connection. */
   readonly queueTimeoutMs: number
+  /** To open a connection. */
   readonly connectTimeoutMs: number
   /** From the last byte of the request that the app took to the head of the reply. */
   readonly headersTimeoutMs: number
@@ -16,3 +17,22 @@ export interface UpstreamLimits {
   /** Idle connections are closed after this: below the app's own keep-alive, or it closes first and races us. */
   readonly keepAliveTimeoutMs: number
 }
+
+/**
+ * What a call may wait for, where it says. Where it does not, what all connections may counts: an operation of the policy
+ * comes before the environment, and nothing else has a say.
+ */
+export interface CallTimeouts {
+  readonly connectTimeoutMs?: number | undefined
+  readonly headersTimeoutMs?: number | undefined
+  readonly idleTimeoutMs?: number | undefined
+}
+
+export const connectTimeoutMs = (call: CallTimeouts, limits: Pick<UpstreamLimits, 'connectTimeoutMs'>): number =>
+  call.connectTimeoutMs ?? limits.connectTimeoutMs
+
+export const headersTimeoutMs = (call: CallTimeouts, limits: Pick<UpstreamLimits, 'headersTimeoutMs'>): number =>
+  call.headersTimeoutMs ?? limits.headersTimeoutMs
+
+export const bodyIdleTimeoutMs = (call: CallTimeouts, limits: UpstreamLimits): number =>
+  call.idleTimeoutMs ?? limits.bodyIdleTimeoutMs

@@ -4,13 +4,20 @@ import type { UpstreamAddress } from './address.ts'
 import { CallQueue } from './call-queue.ts'
 import { type Call, Connection, type ConnectionOwner } from './connection.ts'
 import { UpstreamBusy } from './failure.ts'
-import type { UpstreamLimits } from './limits.ts'
+import { connectTimeoutMs, type UpstreamLimits } from './limits.ts'
 import { type OpenSocket, socketOpener } from './open-socket.ts'
 
 /** A call that has a connection, and goes out on it at the end of this turn of the loop. */
 interface Loan {
   readonly call: Call
   readonly connection: Connection
+}
+
+/** For whom a connection is being opened. */
+interface Opening {
+  readonly call: Call
+  /** Whether nobody else may have it; else whoever is first gets it, and has this call's time for it to open. */
+  readonly isPromised: boolean
 }
 
 /** How a pool is used. */
@@ -25,8 +32,7 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #limits: UpstreamLimits
   readonly #open: OpenSocket
   readonly #all = new Roster<Connection>()
-  /** Those being opened, with the call that each is promised to; `undefined` for whoever is first. */
-  readonly #opening = new Map<Connection, Call | undefined>()
+  readonly #opening = new Map<Connection, Opening>()
   #openingForAny = 0
   /** Used from the end: those at the beginning rest until they are closed. */
   readonly #free: Connection[] = []
@@ -50,6 +56,10 @@ export class ConnectionPool implements ConnectionOwner {
 
   get nowMs(): number {
     return this.#watch.nowMs
+  }
+
+  deadlineIn(timeoutMs: number): number {
+    return this.#watch.deadlineIn(timeoutMs)
   }
 
   /** Connections that are open or being opened, those of them that nobody uses, and calls that wait for one. */
@@ -83,8 +93,8 @@ export class ConnectionPool implements ConnectionOwner {
       return
     }
     if (this.#waiting.remove(call) || this.#waitingForNew.remove(call)) return
-    for (const [connection, promisedTo] of this.#opening) {
-      if (promisedTo !== call) continue
+    for (const [connection, opening] of this.#opening) {
+      if (opening.call !== call || !opening.isPromised) continue
       this.#opening.delete(connection)
       connection.destroy()
     }
@@ -101,15 +111,15 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   onFree(connection: Connection): void {
-    const isNew = this.#opening.has(connection)
-    const promisedTo = this.#opened(connection)
+    const opening = this.#opened(connection)
+    const promisedTo = opening?.isPromised === true ? opening.call : undefined
     if (promisedTo === undefined && this.#waitingForNew.length > 0 && this.#isFull) {
       connection.destroy() // which makes room for the one that is needed
       return
     }
     const call = promisedTo ?? this.#waiting.takeFirst()
     if (call === undefined) this.#free.push(connection)
-    else if (isNew) connection.assign(call)
+    else if (opening !== undefined) connection.assign(call)
     else this.#lend(connection, call)
   }
 
@@ -117,14 +127,16 @@ export class ConnectionPool implements ConnectionOwner {
     this.#all.delete(connection)
     const freeAt = this.#free.indexOf(connection)
     if (freeAt !== -1) this.#free.splice(freeAt, 1)
-    const wasOpening = this.#opening.has(connection)
-    const promisedTo = this.#opened(connection)
-    if (wasOpening && error !== undefined) {
-      // One for each call was being opened: without this one, the first in line waits for nothing.
-      const call = promisedTo ?? (this.#waiting.length > this.#openingForAny ? this.#waiting.takeFirst() : undefined)
-      call?.onFailure(error, false)
-    }
+    const opening = this.#opened(connection)
+    if (opening !== undefined && error !== undefined) this.#whoWaitsInVain(opening)?.onFailure(error, false)
     this.#openMore()
+  }
+
+  /** One for each call was being opened: without this one, that for which it was, or else the first in line, waits for nothing. */
+  #whoWaitsInVain({ call, isPromised }: Opening): Call | undefined {
+    if (isPromised) return call
+    if (this.#waiting.length <= this.#openingForAny) return undefined
+    return this.#waiting.remove(call) ? call : this.#waiting.takeFirst()
   }
 
   /**
@@ -168,18 +180,23 @@ export class ConnectionPool implements ConnectionOwner {
     while (!this.#isClosed && !this.#isFull) {
       const promisedTo = this.#waitingForNew.takeFirst()
       if (promisedTo === undefined && this.#waiting.length <= this.#openingForAny) return
-      const connection = new Connection(this, this.#limits, this.#open, promisedTo?.wantsSwitch === true)
+      const call = promisedTo ?? (this.#waiting.behind(this.#openingForAny) as Call)
+      const timeoutMs = connectTimeoutMs(call.timeouts, this.#limits)
+      const connection = new Connection(this, this.#limits, timeoutMs, this.#open, call.wantsSwitch)
       this.#all.add(connection)
-      this.#opening.set(connection, promisedTo)
+      this.#opening.set(connection, { call, isPromised: promisedTo !== undefined })
       if (promisedTo === undefined) this.#openingForAny++
+      call.onOpening()
     }
   }
 
-  /** @returns whom a connection that is no longer being opened was promised to */
-  #opened(connection: Connection): Call | undefined {
-    const promisedTo = this.#opening.get(connection)
-    if (this.#opening.delete(connection) && promisedTo === undefined) this.#openingForAny--
-    return promisedTo
+  /** @returns for whom a connection that is no longer being opened was; undefined where it was open already */
+  #opened(connection: Connection): Opening | undefined {
+    const opening = this.#opening.get(connection)
+    if (opening === undefined) return undefined
+    this.#opening.delete(connection)
+    if (!opening.isPromised) this.#openingForAny--
+    return opening
   }
 
   #checkDeadlines(nowMs: number): void {

@@ -53,6 +53,8 @@ const answers = (address: UpstreamAddress, path: string, signal: AbortSignal): P
     pool.request({
       method: 'GET',
       wantsSwitch: false,
+      timeouts: {},
+      onOpening: () => undefined,
       onConnected: (connection) => {
         const { host } = new URL(address.origin)
         connection.write(requestHead('GET', path, ['Host', host, 'Connection', 'close']))

@@ -1,5 +1,6 @@
 import type { Clock } from '#shared/clock.ts'
 import type { Logger } from '#shared/log.ts'
+import { connectTimeoutMs, headersTimeoutMs, type UpstreamLimits } from '../../upstream/limits.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
 import type { Policy } from '../policy/schema.ts'
 import {
@@ -32,6 +33,7 @@ export interface CircuitReport {
 }
 
 type Operation = Policy['operations']['read']
+type AppTimeouts = Pick<UpstreamLimits, 'connectTimeoutMs' | 'headersTimeoutMs'>
 
 interface Entry {
   readonly circuit: CircuitBreaker
@@ -47,14 +49,22 @@ interface Entry {
  */
 export class Circuits {
   readonly #policies: { readonly active: CompiledPolicy }
+  readonly #limits: AppTimeouts
   readonly #clock: Clock
   readonly #random: () => number
   readonly #log: Logger
   readonly #entries = new Map<string, Entry>()
   #policy: CompiledPolicy | undefined
 
-  constructor(policies: { readonly active: CompiledPolicy }, clock: Clock, random: () => number, log: Logger) {
+  constructor(
+    policies: { readonly active: CompiledPolicy },
+    limits: AppTimeouts,
+    clock: Clock,
+    random: () => number,
+    log: Logger,
+  ) {
     this.#policies = policies
+    this.#limits = limits
     this.#clock = clock
     this.#random = random
     this.#log = log
@@ -113,7 +123,7 @@ export class Circuits {
     const watched = new Map(Object.entries<Operation>(active.policy.operations).filter(([, one]) => one.breaker))
     for (const name of this.#entries.keys()) if (!watched.has(name)) this.#entries.delete(name)
     for (const [name, operation] of watched) {
-      const rules = rulesOf(breaker, operation)
+      const rules = rulesOf(breaker, operation, this.#limits)
       const entry = this.#entries.get(name)
       if (entry === undefined) this.#entries.set(name, this.#newEntry(name, rules))
       else entry.circuit.follow(rules)
@@ -137,7 +147,7 @@ export class Circuits {
 }
 
 /** What a probe is waited for beyond the app's own time for it: the client's part, before it is taken to hold it up. */
-const rulesOf = (breaker: Policy['breaker'], operation: Operation): CircuitRules => {
+const rulesOf = (breaker: Policy['breaker'], operation: Operation, limits: AppTimeouts): CircuitRules => {
   const openMs = breaker.openSeconds * 1_000
   return {
     consecutiveFailures: breaker.consecutiveFailures,
@@ -146,6 +156,6 @@ const rulesOf = (breaker: Policy['breaker'], operation: Operation): CircuitRules
     windowMs: breaker.windowSeconds * 1_000,
     openMs,
     rampMs: breaker.rampSeconds * 1_000,
-    probeMs: openMs + operation.connectTimeoutMs + operation.headersTimeoutMs,
+    probeMs: openMs + connectTimeoutMs(operation, limits) + headersTimeoutMs(operation, limits),
   }
 }

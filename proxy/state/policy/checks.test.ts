@@ -80,8 +80,13 @@ describe('a policy that cannot be is refused, with the path and the remedy', () 
     ],
     [
       'a timeout that can never pass',
-      'operations: {read: {totalTimeoutMs: 1000}}',
+      'operations: {read: {connectTimeoutMs: 2000, totalTimeoutMs: 1000}}',
       /^operations\.read\.connectTimeoutMs: \(2000\) can never pass/,
+    ],
+    [
+      'a time for the head that is longer than for the whole',
+      'operations: {export: {headersTimeoutMs: 1001, totalTimeoutMs: 1000}}',
+      /^operations\.export\.headersTimeoutMs: \(1001\) can never pass: totalTimeoutMs \(1000\) is less; lower the one or raise/,
     ],
     [
       'a first block beyond the longest',

@@ -102,7 +102,7 @@ const impossibleCaching: Check = ({ routes }) =>
 const impossibleTimeouts: Check = ({ operations }) =>
   Object.entries(operations).flatMap(([name, operation]) =>
     (['connectTimeoutMs', 'headersTimeoutMs'] as const).flatMap((field) =>
-      operation.totalTimeoutMs !== undefined && operation[field] > operation.totalTimeoutMs
+      operation.totalTimeoutMs !== undefined && (operation[field] ?? 0) > operation.totalTimeoutMs
         ? [
             {
               path: `operations.${name}.${field}`,

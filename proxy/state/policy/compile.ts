@@ -2,6 +2,7 @@ import type { Trust } from '../../facts/client-address.ts'
 import { AddressRanges } from '../addresses/address-ranges.ts'
 import { partOf, type Rate } from '../limits/gcra.ts'
 import { policyMember } from '../limits/rate-limit-fields.ts'
+import { Operations } from './operation.ts'
 import { RouteTable } from './route-table.ts'
 import type { Policy } from './schema.ts'
 
@@ -50,6 +51,7 @@ export interface CompiledPolicy {
   /** Undefined where nobody is trusted. */
   readonly trust: Trust | undefined
   readonly limits: ReadonlyMap<string, CompiledLimit>
+  readonly operations: Operations
   readonly routes: RouteTable<CompiledRoute>
 }
 
@@ -66,6 +68,7 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
     trust: compileTrust(policy.trustedProxies),
     neverBlocked: new AddressRanges([...policy.blocking.allow, ...policy.trustedProxies.ranges, ...LOOPBACK]),
     limits,
+    operations: new Operations(policy.operations),
     routes: new RouteTable(
       Object.entries(policy.routes).map(
         ([name, route]) => [route.match, compileRoute(name, route, policy, limits)] as const,

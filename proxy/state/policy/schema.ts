@@ -44,16 +44,27 @@ const trustedProxies = part({
 })
 
 const operation = z.strictObject({
-  connectTimeoutMs: milliseconds({ min: 1, max: HOUR_MS }).default(2_000).describe('To connect to the app.'),
+  connectTimeoutMs: milliseconds({ min: 1, max: HOUR_MS })
+    .optional()
+    .describe('To connect to the app; then 504. Unset, `UPSTREAM_CONNECT_TIMEOUT_MS`.'),
   headersTimeoutMs: milliseconds({ min: 1, max: HOUR_MS })
-    .default(30_000)
-    .describe('From the end of the request to the head of the reply.'),
+    .optional()
+    .describe('From the end of the request to the head of the reply; then 504. Unset, `UPSTREAM_HEADERS_TIMEOUT_MS`.'),
   idleTimeoutMs: milliseconds({ min: 1, max: 24 * HOUR_MS })
-    .default(120_000)
-    .describe('Between two pieces of the reply.'),
+    .optional()
+    .describe(
+      'Between two pieces of the reply, or of what passes an upgraded connection; then it is cut. Unset, `UPSTREAM_IDLE_TIMEOUT_MS`.',
+    ),
   totalTimeoutMs: milliseconds({ min: 1, max: 24 * HOUR_MS })
     .optional()
-    .describe('From the first byte of the request to the last of the reply. Unset for streams.'),
+    .describe(
+      'From the first byte of the request to the last of the reply, waiting for a connection included; then 504, or the reply is cut. The app is told what is left of it (`X-Request-Deadline-Ms`). Does not count for events (`text/event-stream`) and upgraded connections once they stand; unset, for nothing.',
+    ),
+  slowMs: milliseconds({ min: 0, max: 24 * HOUR_MS })
+    .default(5_000)
+    .describe(
+      'Exchanges that take longer are logged with where the time went; without `totalTimeoutMs`, those whose head takes longer. 0 logs none.',
+    ),
   breaker: z.boolean().default(true).describe('Whether the circuit breaker watches it.'),
 })
 

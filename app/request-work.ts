@@ -1,0 +1,41 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { DEADLINE_HEADER, parseDeadlineMs } from '#shared/deadline.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Aborts, with {@link WorkInVain}, once nobody waits for the reply any more: for all that is done for it. */
+    work: AbortSignal
+  }
+}
+
+/** Nobody waits for the reply: its deadline has come, or whoever asked has left. */
+export class WorkInVain extends Error {
+  override readonly name = 'WorkInVain'
+}
+
+/** What is kept of the time for the reply to come back in it: a tenth, and no more than this. */
+const REPLY_LIMIT_MS = 100
+/** More than a timer takes. */
+const LONGEST_MS = 2 ** 31 - 1
+
+const LOWER_CASE = DEADLINE_HEADER.toLowerCase()
+
+/** How long the work may take for a reply that must be there in `leftMs`. */
+export const workMs = (leftMs: number): number =>
+  Math.min(LONGEST_MS, Math.max(0, Math.floor(leftMs - Math.min(leftMs / 10, REPLY_LIMIT_MS))))
+
+/** Has the request's work end by the deadline that it came with, and with its connection. */
+export const limitWork = (request: FastifyRequest, reply: FastifyReply): void => {
+  const controller = new AbortController()
+  request.work = controller.signal
+  const said = request.headers[LOWER_CASE]
+  const leftMs = parseDeadlineMs(typeof said === 'string' ? said : undefined)
+  const timer =
+    leftMs === undefined
+      ? undefined
+      : setTimeout(() => controller.abort(new WorkInVain(`${leftMs} ms were left for the reply`)), workMs(leftMs))
+  reply.raw.once('close', () => {
+    clearTimeout(timer)
+    if (!reply.raw.writableFinished) controller.abort(new WorkInVain('who asked has left'))
+  })
+}
