@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { TestPolicies } from './testing/policies.ts'
 import { rawClient } from './testing/raw-client.ts'
 import { type RawReply, rawReplies, values } from './testing/raw-replies.ts'
 import { startProxy, type TestProxy } from './testing/start-proxy.ts'
@@ -24,10 +25,12 @@ beforeAll(async () => {
     }
     response.writeHead(status, { 'X-Request-ID': 'of the app', traceparent: 'of the app' }).end('from the app')
   })
-  proxy = await startProxy(upstream.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '50' })
+  // Failures are what is asked for: no circuit is to stand in their place.
+  const unwatched = new TestPolicies({ operations: { read: { breaker: false }, write: { breaker: false } } })
+  proxy = await startProxy(upstream.url, { UPSTREAM_HEADERS_TIMEOUT_MS: '50' }, unwatched)
   const gone = await startUpstream(() => undefined)
   await gone.close()
-  lonely = await startProxy(gone.url)
+  lonely = await startProxy(gone.url, {}, unwatched)
 })
 
 afterAll(async () => {

@@ -76,7 +76,7 @@ describe('an app that closes idle connections at random', () => {
 describe('an app that drops every connection at its second request', () => {
   const SENT = 5_000
 
-  it('gets a tenth more requests, not half as many again, and the rest of the failures go to the clients', async () => {
+  it('gets a tenth more requests, not twice as many, and the rest of the failures go to the clients', async () => {
     let seen = 0
     upstream = await startRawUpstream((socket) => {
       let count = 0

@@ -72,9 +72,9 @@ describe('the admin port', () => {
     const { admin } = await startProxy({ ADMIN_TOKEN, ADMIN_READ_TOKEN: READ_TOKEN })
     expect(changing.map(({ method, path }) => `${method} ${path}`).toSorted()).toEqual([
       ...['DELETE /api/blocks/192.0.2.0/24', 'DELETE /api/blocks/192.0.2.7', 'DELETE /api/policy/shadow'],
-      ...['POST /api/blocks', 'POST /api/blocks/lines', 'POST /api/circuits/name/reset', 'POST /api/policy/rollback'],
+      ...['POST /api/blocks', 'POST /api/blocks/lines', 'POST /api/circuits/read/reset', 'POST /api/policy/rollback'],
       ...['POST /api/purges', 'POST /drain'],
-      ...['PUT /api/circuits/name', 'PUT /api/emergency', 'PUT /api/policy', 'PUT /api/policy/shadow'],
+      ...['PUT /api/circuits/read', 'PUT /api/emergency', 'PUT /api/policy', 'PUT /api/policy/shadow'],
     ])
     for (const { method, path } of changing) {
       const { status, body } = await askAdmin(admin, method, path, { token: READ_TOKEN })

@@ -35,6 +35,7 @@ const { paths } = JSON.parse(readFileSync('docs/openapi-admin.json', 'utf8')) as
 const EXAMPLES: Readonly<Record<string, string>> = {
   version: '0',
   range: '192.0.2.7',
+  name: 'read',
   address: '192.0.2.0',
   bits: '24',
   id: '00000000-0000-4000-8000-000000000000',

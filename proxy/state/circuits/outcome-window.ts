@@ -1,4 +1,4 @@
-/** So finely the window moves: what is older than the window is forgotten a tenth of it late at most. */
+/** So finely the window moves: what is older is forgotten at most a tenth of it early. */
 export const BUCKETS = 10
 
 /** Requests and failures of the last while, in a ring of counters: nothing is allocated as time passes. */
