@@ -1,6 +1,6 @@
 /**
  * npm run demo:faults: an app and a proxy as processes, readers at a steady rate, and one fault after the other: the app is
- * frozen, killed, fails, and is slow. On loopback, on ports of its own; ends by itself after about two minutes and a half.
+ * frozen, killed, fails, and is slow. On loopback, on ports of its own; ends by itself after about two minutes.
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -20,8 +20,8 @@ const ADMIN_TOKEN = 'a-token-of-the-demonstration'
 
 const POLICY = `
 operations:
-  read: {headersTimeoutMs: 2000, totalTimeoutMs: 5000}
-  write: {headersTimeoutMs: 2000, totalTimeoutMs: 5000}
+  read: {headersTimeoutMs: 1000, totalTimeoutMs: 3000}
+  write: {headersTimeoutMs: 1000, totalTimeoutMs: 3000}
 routes:
   listing: {match: {path: "/listings/:id"}, cache: {visibility: public, maxAgeSeconds: 5}, stale: {keepSeconds: 600}}
 breaker: {consecutiveFailures: 10, openSeconds: 2, rampSeconds: 3}
