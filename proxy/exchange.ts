@@ -136,6 +136,11 @@ export class Exchange {
     return this.#isFinished || this.#refusal !== undefined || this.client.writer.isEnded
   }
 
+  /** Whether the reply is Sidegate's own, and not the app's. */
+  get isOwn(): boolean {
+    return this.#isOwn
+  }
+
   /** The header section towards the app. */
   upstreamHeaders(): string[] {
     const { requestId, trace } = this.correlation

@@ -5,6 +5,7 @@ import type { Layer, PolicyLayer } from './layer.ts'
 import { type AccessLogPolicy, accessLog } from './layers/access-log.ts'
 import { blockList, type EnforcedBlocks } from './layers/block-list.ts'
 import { burn } from './layers/burn.ts'
+import { cacheHeaders } from './layers/cache-headers.ts'
 import { type Challenging, challenge } from './layers/challenge.ts'
 import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
 import { edgeHeaders } from './layers/edge-headers.ts'
@@ -54,6 +55,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   emergencySignals(d.emergencySignals), // what tells of an emergency
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply
   edgeHeaders(), // correlation ID on every reply, error replies too
+  cacheHeaders(), // what caches may do with it; what Sidegate says itself is kept by none
   rescue(), // the only place an error becomes a status
   wellFormed(), // what another parser might read otherwise goes no further
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's
