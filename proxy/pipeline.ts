@@ -6,6 +6,7 @@ import type { Layer, PolicyLayer } from './layer.ts'
 import { type AccessLogPolicy, accessLog } from './layers/access-log.ts'
 import { blockList, type EnforcedBlocks } from './layers/block-list.ts'
 import { burn } from './layers/burn.ts'
+import { cacheHeaders } from './layers/cache-headers.ts'
 import { type Challenging, challenge } from './layers/challenge.ts'
 import { type Answering, challengeEndpoint } from './layers/challenge-endpoint.ts'
 import { circuitBreaker } from './layers/circuit-breaker.ts'
@@ -69,6 +70,7 @@ export const edgeLayers = (d: Edge): readonly Layer[] => [
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply
   slowLog(d.log, d.upstreamName), // and one more where it took long, with where the time went
   edgeHeaders(), // correlation ID on every reply, error replies too
+  cacheHeaders(), // what caches may do with it; what Sidegate says itself is kept by none
   rescue(), // the only place an error becomes a status
   wellFormed(), // what another parser might read otherwise goes no further
   ownPaths(d.health), // /__sidegate/ is ours, and never the app's

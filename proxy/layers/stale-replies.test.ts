@@ -10,6 +10,10 @@ const cache = { visibility: 'public', maxAgeSeconds: 60 }
 const policies = new TestPolicies({
   routes: {
     page: { match: { path: '/page/*' }, cache, stale: { keepSeconds: 600, bodyBytes: 10_000 } },
+    typed: {
+      ...{ match: { path: '/typed' }, stale: { keepSeconds: 600 } },
+      cache: { ...cache, byType: { json: { visibility: 'private' as const } } },
+    },
     cookies: { match: { path: '/cookies' }, stale: { keepSeconds: 600 }, cache: { ...cache, ignoreCookies: true } },
   },
 })
@@ -78,7 +82,13 @@ describe('while the app fails, its last good reply is served', () => {
     const got = await get()
     expect(got).toMatchObject({ status: 200, body: 'the page', cacheStatus: `sidegate; hit; ttl=-40; detail=${cause}` })
     expect(Object.fromEntries(got.headers)).toMatchObject({
-      ...{ age: '100', 'cache-control': 'max-age=5', etag: '"one"', 'surrogate-key': 'a b' },
+      ...{
+        age: '100',
+        'cache-control': 'public, max-age=5',
+        'cdn-cache-control': 'max-age=5',
+        etag: '"one"',
+        'surrogate-key': 'a b',
+      },
       ...{ 'content-type': 'text/plain', 'content-length': '8', 'x-request-id': expect.any(String) },
     })
     expect(await proxy.line(({ outcome }) => outcome === 'stale')).toMatchObject({ status: 200, level: 'info' })
@@ -176,6 +186,14 @@ describe('nothing is served', () => {
     expect((await get('/page/1', { Cookie: 'session=a' })).status).toBe(500)
     expect((await get('/page/1')).status).toBe(200)
     expect((await get('/cookies', { Cookie: 'session=b' })).status).toBe(200)
+  })
+
+  it('of a type that the policy makes private', async () => {
+    answer = (_request, response) => void response.setHeader('Content-Type', 'application/json').end('{}')
+    await get('/typed')
+    expect(proxy.staleStore.size).toBe(0)
+    answer = page
+    await keep('/typed')
   })
 
   it('that the app or the client did not want to be kept, or that is too large', async () => {

@@ -1,4 +1,5 @@
 import type { Clock } from '#shared/clock.ts'
+import { contentKind } from '../cdn/content-kind.ts'
 import type { Exchange } from '../exchange.ts'
 import { fieldValue } from '../headers.ts'
 import { type Layer, PASS } from '../layer.ts'
@@ -94,7 +95,7 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
 
 const captureOf = (exchange: Exchange, stale: StaleUse, head: ReplyHead, nowMs: number): Capture | undefined => {
   const { rule, variant } = stale
-  if (!mayKeepFor(exchange)) return undefined
+  if (!mayKeepFor(exchange) || !isForEveryone(exchange, head)) return undefined
   if (variant !== undefined && nowMs - variant.receivedAtMs < RENEWED_AFTER_MS) return undefined
   if (Number(fieldValue(head.headers, 'content-length') ?? 0) > rule.bodyBytes) return undefined
   const found = keepable(exchange.request.rawHeaders, head.status, head.headers)
@@ -104,6 +105,13 @@ const captureOf = (exchange: Exchange, stale: StaleUse, head: ReplyHead, nowMs: 
   const [pathAndQuery = ''] = copiedFields([exchange.target?.pathAndQuery ?? ''])
   const tags = tagsOf(headers, exchange.route?.policy.cache.tags ?? [])
   return new Capture({ ...found, status, statusText, headers, pathAndQuery, tags, receivedAtMs: nowMs }, rule.bodyBytes)
+}
+
+/** Whether the policy does not keep replies of this type from those who share. */
+const isForEveryone = ({ route, path }: Exchange, { headers }: ReplyHead): boolean => {
+  const kind = contentKind(fieldValue(headers, 'content-type') ?? '', path) ?? 'other'
+  const visibility = route?.caching.of(kind).visibility
+  return visibility === 'public' || visibility === 'app'
 }
 
 const renewedOf = (exchange: Exchange, { variant }: StaleUse, head: ReplyHead, nowMs: number): KeptReply | undefined =>

@@ -1,5 +1,5 @@
+import { type Directives, parseDirectives } from '../cdn/cache-directives.ts'
 import { fieldValue, joinedFieldValue } from '../headers.ts'
-import { cacheDirectives } from './cache-directives.ts'
 import type { VaryField } from './kept-reply.ts'
 
 /** Good ones, of which every cache knows what they mean (RFC 9110 §15.1). */
@@ -24,25 +24,22 @@ export const keepable = (
 ): Keepable | undefined => {
   if (!STATUSES.has(status) || fieldValue(headers, 'set-cookie') !== undefined) return undefined
   const cacheControl = joinedFieldValue(headers, 'cache-control')
-  const directives = cacheDirectives(cacheControl)
-  if (directives === undefined) return undefined
-  if (directives.has('no-store') || directives.has('private') || directives.has('no-cache')) return undefined
+  const directives = parseDirectives(cacheControl)
+  if (directives === undefined || directives.noStore || directives.isPrivate || directives.noCache) return undefined
   if (cacheControl === '' && /no-cache/i.test(joinedFieldValue(headers, 'pragma'))) return undefined
   const vary = varyOf(requestHeaders, joinedFieldValue(headers, 'vary'))
   if (vary === undefined) return undefined
   const ageSeconds = seconds(fieldValue(headers, 'age')) ?? 0
-  const freshSeconds = seconds(directives.get('s-maxage')) ?? seconds(directives.get('max-age')) ?? untilExpiry(headers)
+  const freshSeconds = directives.sharedMaxAge ?? directives.maxAge ?? untilExpiry(headers)
   const servableSeconds = servable(directives, freshSeconds)
   return servableSeconds <= ageSeconds ? undefined : { vary, ageSeconds, freshSeconds, servableSeconds }
 }
 
 /** Stale for as long as the app allows it (`stale-if-error`); not at all where it forbids it; else it is the operator's to say. */
-const servable = (directives: ReadonlyMap<string, string>, freshSeconds = 0): number => {
-  const staleIfError = seconds(directives.get('stale-if-error'))
-  const isForbidden = directives.has('must-revalidate') || directives.has('proxy-revalidate')
-  if (isForbidden) return freshSeconds
-  if (staleIfError !== undefined) return freshSeconds + staleIfError
-  return directives.has('s-maxage') ? freshSeconds : Number.POSITIVE_INFINITY // RFC 9111 §5.2.2.10
+const servable = (said: Directives, freshSeconds = 0): number => {
+  if (said.mustRevalidate || said.proxyRevalidate) return freshSeconds
+  if (said.staleIfError !== undefined) return freshSeconds + said.staleIfError
+  return said.sharedMaxAge === undefined ? Number.POSITIVE_INFINITY : freshSeconds // RFC 9111 §5.2.2.10
 }
 
 /** Undefined where anything may have chosen it. */

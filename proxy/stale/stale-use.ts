@@ -1,9 +1,9 @@
+import { parseDirectives } from '../cdn/cache-directives.ts'
 import type { Exchange } from '../exchange.ts'
 import { fieldValue, joinedFieldValue } from '../headers.ts'
 import type { RefusalKind } from '../refusal.ts'
 import { withoutOwnCookie } from '../state/challenge/clearance-fields.ts'
 import type { Policy } from '../state/policy/schema.ts'
-import { cacheDirectives } from './cache-directives.ts'
 import type { Capture } from './capture.ts'
 import { ageOf, type KeptReply } from './kept-reply.ts'
 import type { StaleCause } from './served-reply.ts'
@@ -42,7 +42,7 @@ export const asksForWhatIsKept = (exchange: Exchange): boolean => {
 export const mayKeepFor = ({ method, request }: Exchange): boolean =>
   method === 'GET' &&
   fieldValue(request.rawHeaders, 'range') === undefined &&
-  cacheDirectives(joinedFieldValue(request.rawHeaders, 'cache-control'))?.has('no-store') !== true
+  parseDirectives(joinedFieldValue(request.rawHeaders, 'cache-control'))?.noStore === false
 
 export const keyOf = ({ target }: Exchange): string => `${target?.host.toLowerCase()} ${target?.pathAndQuery}`
 

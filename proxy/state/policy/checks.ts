@@ -1,4 +1,5 @@
 import type { DocumentProblem } from '#shared/document-problem.ts'
+import { CONTENT_KINDS, type ContentKind } from '../../cdn/content-kind.ts'
 import type { Policy } from './schema.ts'
 
 type Check = (policy: Policy) => DocumentProblem[]
@@ -69,35 +70,58 @@ const purgesOfNothing: Check = ({ cdn: { purge } }) => {
   return []
 }
 
-const impossibleCaching: Check = ({ routes }) =>
+const impossibleCaching: Check = ({ routes, cdn }) =>
   Object.entries(routes).flatMap(([name, { cache, stale }]) => {
     const problems: DocumentProblem[] = []
     const at = (field: string, message: string) => problems.push({ path: `routes.${name}.${field}`, message })
-    const isPublic = cache.visibility === 'public'
-    if (stale !== undefined && !isPublic) {
+    const visibilities = CONTENT_KINDS.map((kind) => visibilityOf(cache, cdn, kind))
+    const { visibility = 'app' } = cache
+    if (stale !== undefined && visibilities.every((one) => one === 'private' || one === 'no-store')) {
       at(
         'stale',
-        `keeps replies for everyone on a route whose replies are ${cache.visibility}: set cache.visibility to public, or remove stale`,
+        `keeps replies for everyone on a route whose replies are ${visibility}: set cache.visibility to public, or remove stale`,
       )
     }
-    for (const field of ['cdnMaxAgeSeconds', 'staleWhileRevalidateSeconds', 'staleIfErrorSeconds'] as const) {
-      if (!isPublic && (cache[field] ?? 0) > 0) {
-        at(
-          `cache.${field}`,
-          `is for shared caches, which keep nothing ${cache.visibility}: set cache.visibility to public, or remove it`,
-        )
-      }
+    for (const [field, message] of uselessFields(cache, visibilities)) at(`cache.${field}`, message)
+    for (const [index, kind] of CONTENT_KINDS.entries()) {
+      const ofKind = cache.byType[kind]
+      if (ofKind === undefined) continue
+      const own = visibilities.slice(index, index + 1)
+      for (const [field, message] of uselessFields(ofKind, own)) at(`cache.byType.${kind}.${field}`, message)
     }
-    if (cache.visibility === 'no-store' && cache.maxAgeSeconds > 0) {
-      at(
-        'cache.maxAgeSeconds',
-        'is for replies that may be kept: set cache.visibility to private or public, or remove it',
-      )
-    }
-    if (cache.ignoreCookies && !isPublic)
-      at('cache.ignoreCookies', 'only means something where cache.visibility is public')
     return problems
   })
+
+type Cache = Policy['routes'][string]['cache']
+
+const visibilityOf = (cache: Cache, cdn: Policy['cdn'], kind: ContentKind) =>
+  cache.byType[kind]?.visibility ?? cache.visibility ?? cdn.types[kind].visibility
+
+/** Fields that can mean nothing under any of `visibilities`, each with the reason. */
+const uselessFields = (
+  said: Pick<Cache, keyof NonNullable<Cache['byType']['other']>>,
+  visibilities: readonly ReturnType<typeof visibilityOf>[],
+): [string, string][] => {
+  const problems: [string, string][] = []
+  const isPublic = visibilities.includes('public')
+  for (const field of ['cdnMaxAgeSeconds', 'staleWhileRevalidateSeconds', 'staleIfErrorSeconds'] as const) {
+    if (!isPublic && (said[field] ?? 0) > 0) {
+      problems.push([
+        field,
+        `is for shared caches, and no reply here is made public: set visibility to public, or remove it`,
+      ])
+    }
+  }
+  if ((said.maxAgeSeconds ?? 0) > 0 && !isPublic && !visibilities.includes('private')) {
+    problems.push([
+      'maxAgeSeconds',
+      'is for replies that may be kept: set cache.visibility to private or public, or remove it',
+    ])
+  }
+  if (said.ignoreCookies === true && !isPublic && !visibilities.includes('app'))
+    problems.push(['ignoreCookies', 'only means something where visibility is public, or as the app says'])
+  return problems
+}
 
 const impossibleTimeouts: Check = ({ operations }) =>
   Object.entries(operations).flatMap(([name, operation]) =>

@@ -1,3 +1,5 @@
+import { VENDOR_PROFILES, type VendorProfile } from '../../cdn/cache-fields.ts'
+import { CacheRules } from '../../cdn/cache-rules.ts'
 import type { Trust } from '../../facts/client-address.ts'
 import { AddressRanges } from '../addresses/address-ranges.ts'
 import { partOf, type Rate } from '../limits/gcra.ts'
@@ -40,6 +42,7 @@ export interface CompiledRoute {
   readonly rateLimitPolicy: string
   /** The same in an emergency, and while recovering from one. */
   readonly emergencyRateLimitPolicy: string
+  readonly caching: CacheRules
 }
 
 /** A policy made ready for requests; it never changes: another one takes its place. */
@@ -53,6 +56,9 @@ export interface CompiledPolicy {
   readonly limits: ReadonlyMap<string, CompiledLimit>
   readonly operations: Operations
   readonly routes: RouteTable<CompiledRoute>
+  /** For requests that no route matches. */
+  readonly caching: CacheRules
+  readonly cdnProfile: VendorProfile
 }
 
 export const compilePolicy = (version: number, policy: Policy): CompiledPolicy => {
@@ -69,6 +75,8 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
     neverBlocked: new AddressRanges([...policy.blocking.allow, ...policy.trustedProxies.ranges, ...LOOPBACK]),
     limits,
     operations: new Operations(policy.operations),
+    caching: new CacheRules(policy, undefined),
+    cdnProfile: VENDOR_PROFILES[policy.cdn.vendor],
     routes: new RouteTable(
       Object.entries(policy.routes).map(
         ([name, route]) => [route.match, compileRoute(name, route, policy, limits)] as const,
@@ -96,6 +104,7 @@ const compileRoute = (
     limits: names.map((limit) => limits.get(limit) as CompiledLimit), // checks.ts has seen that each is there
     rateLimitPolicy: announcement(names, policy, 1),
     emergencyRateLimitPolicy: announcement(names, policy, policy.emergency.limitFactor),
+    caching: new CacheRules(policy, route.cache),
   }
 }
 

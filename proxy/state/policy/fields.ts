@@ -46,6 +46,9 @@ export const token = () => {
   return z.string(meaning).regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/, meaning)
 }
 
+/** A part of which every field has a default, and which may itself be left out. */
+export const part = <Shape extends z.ZodRawShape>(shape: Shape) => z.strictObject(shape).prefault({} as never)
+
 /** An address or a CIDR range, of either family. */
 export const range = () => {
   const meaning = 'expected an address or a range, as in 192.0.2.7, 198.51.100.0/24 or 2001:db8::/32'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { cache, cdn } from './cache-schema.ts'
 import {
   bytes,
   count,
@@ -7,6 +8,7 @@ import {
   milliseconds,
   name,
   oneOf,
+  part,
   pathPattern,
   range,
   seconds,
@@ -19,9 +21,6 @@ const HOUR_MS = 3_600_000
 const DAY_SECONDS = 86_400
 const YEAR_SECONDS = 365 * DAY_SECONDS
 const MEBIBYTE = 1_048_576
-
-/** A part of which every field has a default, and which may itself be left out. */
-const part = <Shape extends z.ZodRawShape>(shape: Shape) => z.strictObject(shape).prefault({} as never)
 
 const trustedProxies = part({
   ranges: z
@@ -66,29 +65,6 @@ const operation = z.strictObject({
       'Exchanges that take longer are logged with where the time went; without `totalTimeoutMs`, those whose head takes longer. 0 logs none.',
     ),
   breaker: z.boolean().default(true).describe('Whether the circuit breaker watches it.'),
-})
-
-const cache = z.strictObject({
-  visibility: oneOf('public', 'private', 'no-store')
-    .default('no-store')
-    .describe('Who may keep a reply: everyone, the browser alone, nobody. The app’s own stricter header wins.'),
-  maxAgeSeconds: seconds({ min: 0, max: YEAR_SECONDS }).default(0).describe('In browsers.'),
-  cdnMaxAgeSeconds: seconds({ min: 0, max: YEAR_SECONDS }).optional().describe('In the CDN; unset, as in browsers.'),
-  staleWhileRevalidateSeconds: seconds({ min: 0, max: YEAR_SECONDS })
-    .default(0)
-    .describe('How long after that a cache may answer while it asks again.'),
-  staleIfErrorSeconds: seconds({ min: 0, max: YEAR_SECONDS })
-    .default(0)
-    .describe('How long after that a cache may answer while the app fails.'),
-  tags: z
-    .array(z.string().regex(/^[\x21-\x7e]{1,1024}$/))
-    .max(100)
-    .default([])
-    .describe('For purging.'),
-  vary: z.array(token()).max(20).default([]).describe('Added to the app’s own `Vary`.'),
-  ignoreCookies: flag()
-    .default(false)
-    .describe('Public even for requests with cookies. Only where no cookie changes the reply.'),
 })
 
 const route = z.strictObject({
@@ -255,29 +231,6 @@ const burnRate = z.strictObject({
   factor: factor({ min: 1, max: 1_000 }).describe('How many times faster than allowed the budget burns.'),
   longSeconds: seconds({ min: 60, max: 30 * DAY_SECONDS }).describe('In this window,'),
   shortSeconds: seconds({ min: 60, max: 30 * DAY_SECONDS }).describe('and in this one, which is shorter.'),
-})
-
-const purge = part({
-  provider: oneOf('none', 'cloudflare', 'fastly', 'webhook')
-    .default('none')
-    .describe('Whom purges are told to, beside the proxies. Its credential is in the keyring, or CDN_PURGE_TOKEN.'),
-  target: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,100}$/, 'expected a zone or service ID: letters, digits, "_" and "-"')
-    .optional()
-    .describe('The ID of the zone (`cloudflare`) or of the service (`fastly`).'),
-  url: webUrl().optional().describe('Of the `webhook`; for the others, in the place of their own API.'),
-  valuesPerCall: count({ min: 1, max: 500 }).default(30).describe('URLs, tags or prefixes in one call, at most.'),
-  callsPerMinute: count({ min: 1, max: 60_000 }).default(60).describe('As the CDN allows them,'),
-  burst: count({ min: 1, max: 10_000 }).default(25).describe('and so many at once.'),
-})
-
-const cdn = part({
-  vendor: oneOf('cloudflare', 'fastly', 'cloudfront', 'generic')
-    .default('generic')
-    .describe('Decides which headers go out.'),
-  hashedNamesAreImmutable: flag().default(true).describe('Names with a content hash in them are kept for a year.'),
-  purge: purge.describe('How what has changed leaves the CDN.'),
 })
 
 const alerts = part({

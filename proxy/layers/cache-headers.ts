@@ -1,0 +1,17 @@
+import { writeCaching } from '../cdn/reply-caching.ts'
+import type { Layer } from '../layer.ts'
+import { setHeader } from '../reply.ts'
+
+/** Tells browsers and the CDN how long they may keep a reply, and by which tags it is purged. */
+export const cacheHeaders = (): Layer => ({
+  name: 'cache-headers',
+  onReply(exchange, head) {
+    if (head.status < 200) return undefined // an upgrade: what follows is no reply
+    const { policy, route } = exchange
+    // An earlier reply of the app is the app's.
+    if (exchange.isOwn && exchange.staleCause === undefined)
+      setHeader(head.headers, 'Cache-Control', policy.cdnProfile.knowsPrivateAlone ? 'private, no-store' : 'no-store')
+    else writeCaching((route ?? policy).caching, policy.cdnProfile, exchange, head)
+    return undefined
+  },
+})
