@@ -216,7 +216,7 @@ describe('the time for all of an exchange', () => {
     taking.socket.destroy()
   })
 
-  it('begins at the first byte of the request', async () => {
+  it('begins at the first byte of the request, of each anew', async () => {
     const upstream = await startUpstream((request, response) => {
       response.end(String(request.headers['x-request-deadline-ms']))
     })
@@ -225,8 +225,15 @@ describe('the time for all of an exchange', () => {
     client.send('GET / HTTP/1.1\r\n')
     await delay(200)
     client.send('Host: a.example\r\n\r\n')
-    const left = /\r\n\r\n(\d+)$/.exec(await client.until(/\r\n\r\n\d+$/))?.[1]
-    expect(Number(left)).toBeLessThanOrEqual(NEVER - 200)
+    const told = async (count: number) => {
+      await eventually('it is answered', () => client.received().split(/\r\n\r\n\d+/).length === count + 1)
+      return Number(/\r\n\r\n(\d+)$/.exec(client.received())?.[1])
+    }
+    const first = await told(1)
+    expect(first).toBeLessThanOrEqual(NEVER - 200)
+    await delay(1_500)
+    client.send(GET)
+    expect(await told(2)).toBeGreaterThan(first - 1_500)
     client.socket.destroy()
   })
 
@@ -256,13 +263,34 @@ describe('the time for all of an exchange', () => {
     client.socket.destroy()
   })
 
+  // Small enough for the proxy to have the whole of it in hand, its end too.
+  const bulky = () => startUpstream((_request, response) => response.end(Buffer.alloc(60_000, 'x')))
+  // As many as it takes to fill the system's buffers, so that one of them stays in the proxy's.
+  const MANY = 400
+
   it('cuts an ended reply whose last bytes the client does not take', async () => {
-    const upstream = await startUpstream((_request, response) => response.end(Buffer.alloc(16 * 1_048_576)))
-    const proxy = await start(upstream, { totalTimeoutMs: 400 })
+    const proxy = await start(await bulky(), { totalTimeoutMs: 400 })
     const client = await rawClient(proxy.port)
     client.socket.pause()
-    client.send(GET)
+    client.send(GET.repeat(MANY))
     expect(await ended(proxy)).toMatchObject({ outcome: 'cut', status: 200, refusal: 'deadline' })
+    client.socket.resume()
+    await client.closed()
+  })
+
+  it('that is over cuts nothing of a later one on the same connection', async () => {
+    const operations = { read: {}, quick: { totalTimeoutMs: 300 } }
+    const routes = { quick: { match: { path: '/quick' }, operation: 'quick' } }
+    const proxy = await start(await bulky(), {}, { policy: { operations, routes } })
+    const client = await rawClient(proxy.port)
+    client.send('GET /quick HTTP/1.1\r\nHost: a.example\r\n\r\n')
+    await proxy.line(({ outcome }) => outcome === 'replied')
+    client.socket.pause()
+    client.send(GET.repeat(MANY))
+    await delay(600)
+    client.socket.resume()
+    await eventually('all are answered', () => proxy.lines.length === MANY + 1)
+    expect(new Set(proxy.lines.map(({ outcome }) => outcome))).toEqual(new Set(['replied']))
     client.socket.destroy()
   })
 })
