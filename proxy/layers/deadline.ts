@@ -57,7 +57,10 @@ const isStream = ({ status, headers }: ReplyHead): boolean =>
 const kindOf = ({ isDeadlineCallers }: Exchange) => (isDeadlineCallers ? 'callers-deadline' : 'deadline')
 
 /** While the client still owes us of its request, it is the client that is late. */
-const lateness = (exchange: Exchange): Refusal =>
-  exchange.uploadStalledSinceMs === 0
-    ? refusal(kindOf(exchange), `not over by the deadline of operation "${exchange.operation.name}"`)
-    : refusal('request-timeout', `not sent whole by the deadline of operation "${exchange.operation.name}"`)
+const lateness = (exchange: Exchange): Refusal => {
+  const { uploadStalledSinceMs, isDeadlineCallers, operation } = exchange
+  const whose = isDeadlineCallers ? 'the caller’s deadline' : `the deadline of operation "${operation.name}"`
+  return uploadStalledSinceMs === 0
+    ? refusal(kindOf(exchange), `not over by ${whose}`)
+    : refusal('request-timeout', `not sent whole by ${whose}`)
+}
