@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { DEADLINE_HEADER, parseDeadlineMs } from '#shared/deadline.ts'
+import { DEADLINE_FIELD, parseDeadlineMs } from '#shared/deadline.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -18,8 +18,6 @@ const REPLY_LIMIT_MS = 100
 /** More than a timer takes. */
 const LONGEST_MS = 2 ** 31 - 1
 
-const LOWER_CASE = DEADLINE_HEADER.toLowerCase()
-
 /** How long the work may take for a reply that must be there in `leftMs`. */
 export const workMs = (leftMs: number): number =>
   Math.min(LONGEST_MS, Math.max(0, Math.floor(leftMs - Math.min(leftMs / 10, REPLY_LIMIT_MS))))
@@ -28,7 +26,7 @@ export const workMs = (leftMs: number): number =>
 export const limitWork = (request: FastifyRequest, reply: FastifyReply): void => {
   const controller = new AbortController()
   request.work = controller.signal
-  const said = request.headers[LOWER_CASE]
+  const said = request.headers[DEADLINE_FIELD]
   const leftMs = parseDeadlineMs(typeof said === 'string' ? said : undefined)
   const timer =
     leftMs === undefined

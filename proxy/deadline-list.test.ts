@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { expect, it } from 'vitest'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
+import { expect, it, vi } from 'vitest'
 import { DeadlineList } from './deadline-list.ts'
 
 class Item {
@@ -64,6 +64,7 @@ it('what was received in time is read before anything is called late, by a proce
   const list = new DeadlineList<Item>(() => order.push('late'))
   list.add(new Item(20))
   const channel = new MessageChannel()
+  await immediate() // after this turn of the loop timers come first, and then what was received
   channel.port1.onmessage = () => order.push('received')
   const until = performance.now() + 60
   channel.port2.postMessage('a reply')
@@ -71,4 +72,19 @@ it('what was received in time is read before anything is called late, by a proce
   while (order.length < 2) await delay(1)
   channel.port1.close()
   expect(order).toEqual(['received', 'late'])
+})
+
+it('an earlier deadline than all before is noticed in its time, not in theirs', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'performance'] })
+  try {
+    const { late, add } = listed()
+    add(10_000)
+    const early = add(100)
+    await vi.advanceTimersByTimeAsync(99)
+    expect(late).toEqual([])
+    await vi.advanceTimersByTimeAsync(12)
+    expect(late.map(({ item }) => item)).toEqual([early])
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { DeadlineWatch } from './deadline-watch.ts'
 
 let watch: DeadlineWatch | undefined
@@ -34,5 +34,39 @@ describe('a look at deadlines', () => {
     while (order.length < 3) await delay(1)
     clearInterval(busy)
     expect(order).toContain('look')
+  })
+})
+
+describe('a time shorter than any before', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it('has all looked at more often from now on, and its deadline is counted from now', () => {
+    let looks = 0
+    watch = new DeadlineWatch([80_000], () => looks++)
+    vi.advanceTimersByTime(1_000)
+    expect(looks).toBe(4)
+    vi.advanceTimersByTime(200)
+    const deadlineMs = watch.deadlineIn(160)
+    expect(deadlineMs).toBeGreaterThanOrEqual(performance.now() + 160)
+    expect(deadlineMs).toBeLessThanOrEqual(performance.now() + 200)
+    vi.advanceTimersByTime(1_000)
+    expect(looks).toBe(54)
+    watch.deadlineIn(80_000)
+    vi.advanceTimersByTime(1_000)
+    expect(looks).toBe(104)
+  })
+
+  it('does not begin again what has been stopped', () => {
+    let looks = 0
+    watch = new DeadlineWatch([80_000], () => looks++)
+    watch.stop()
+    watch.deadlineIn(80)
+    vi.advanceTimersByTime(1_000)
+    expect(looks).toBe(0)
   })
 })

@@ -3,6 +3,7 @@
  * in which Node gives them and in which they are sent, so that nothing is converted on the way.
  */
 
+import { DEADLINE_FIELD } from '#shared/deadline.ts'
 import { withoutOwnCookie } from './state/challenge/clearance-fields.ts'
 
 /** Sets a letter apart from its capital in ASCII. */
@@ -29,7 +30,7 @@ const REQUEST_FIELDS_DROPPED = [
   'x-forwarded-prefix',
   'x-real-ip',
   'x-request-id',
-  'x-request-deadline-ms',
+  DEADLINE_FIELD, // put back where the exchange has a deadline
   'traceparent',
   'tracestate', // put back where the trace is the caller's
   'x-sidegate-clearance', // for us, as the cookie of that name is

@@ -1,5 +1,7 @@
 /** Header that says how many milliseconds are left for a request: from callers to the proxy, and on to the app. */
 export const DEADLINE_HEADER = 'X-Request-Deadline-Ms'
+/** The same as it is looked for. */
+export const DEADLINE_FIELD = 'x-request-deadline-ms'
 
 const WHOLE_MS = /^-?\d{1,12}$/
 

@@ -1,4 +1,4 @@
-import { parseDeadlineMs } from '#shared/deadline.ts'
+import { DEADLINE_FIELD, parseDeadlineMs } from '#shared/deadline.ts'
 import { deadlineOf } from '../deadline.ts'
 import { DeadlineList } from '../deadline-list.ts'
 import type { Exchange } from '../exchange.ts'
@@ -46,7 +46,7 @@ export const deadline = (): Layer => {
 /** A peer that is not trusted cannot say how long it waits; nor can one that says it twice. */
 const callersDeadlineMs = ({ policy: { trust }, peer, request }: Exchange): number | undefined => {
   if (trust === undefined) return undefined
-  const said = parseDeadlineMs(soleFieldValue(request.rawHeaders, 'x-request-deadline-ms'))
+  const said = parseDeadlineMs(soleFieldValue(request.rawHeaders, DEADLINE_FIELD))
   return said !== undefined && peer.ip !== undefined && trust.ranges.has(peer.ip) ? said : undefined
 }
 
@@ -57,7 +57,10 @@ const isStream = ({ status, headers }: ReplyHead): boolean =>
 const kindOf = ({ isDeadlineCallers }: Exchange) => (isDeadlineCallers ? 'callers-deadline' : 'deadline')
 
 /** While the client still owes us of its request, it is the client that is late. */
-const lateness = (exchange: Exchange): Refusal =>
-  exchange.uploadStalledSinceMs === 0
-    ? refusal(kindOf(exchange), `not over by the deadline of operation "${exchange.operation.name}"`)
-    : refusal('request-timeout', `not sent whole by the deadline of operation "${exchange.operation.name}"`)
+const lateness = (exchange: Exchange): Refusal => {
+  const { uploadStalledSinceMs, isDeadlineCallers, operation } = exchange
+  const whose = isDeadlineCallers ? 'the caller’s deadline' : `the deadline of operation "${operation.name}"`
+  return uploadStalledSinceMs === 0
+    ? refusal(kindOf(exchange), `not over by ${whose}`)
+    : refusal('request-timeout', `not sent whole by ${whose}`)
+}

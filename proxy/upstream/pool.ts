@@ -132,11 +132,14 @@ export class ConnectionPool implements ConnectionOwner {
     this.#openMore()
   }
 
-  /** One for each call was being opened: without this one, that for which it was, or else the first in line, waits for nothing. */
+  /**
+   * The call for which a connection could not be opened, if it still waits, and no other that is being opened will do. Where
+   * others counted on this one, one of their own is opened next, with their own time for it.
+   */
   #whoWaitsInVain({ call, isPromised }: Opening): Call | undefined {
     if (isPromised) return call
-    if (this.#waiting.length <= this.#openingForAny) return undefined
-    return this.#waiting.remove(call) ? call : this.#waiting.takeFirst()
+    const isAnotherComing = this.#waiting.length <= this.#openingForAny
+    return !isAnotherComing && this.#waiting.remove(call) ? call : undefined
   }
 
   /**
