@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -28,17 +29,19 @@ describe('the log of slow exchanges', () => {
     eventually('they are over', () => proxy.lines.filter(({ outcome }) => outcome !== undefined).length === count)
 
   it('tells once of each where its time went, and who it was', async () => {
+    const replies: ServerResponse[] = []
     const upstream = await startUpstream((_request, response) => {
-      setTimeout(() => {
-        response.write('a')
-        setTimeout(() => response.end('b'), 300)
-      }, 200)
+      replies.push(response)
+      setTimeout(() => response.write('a'), 200)
     })
     const routes = { page: { match: { path: '/page' }, operation: 'report' } }
     const operations = { report: { slowMs: 100, totalTimeoutMs: NEVER_MS } }
     const proxy = await start(upstream, {}, { policy: { routes, operations } })
     const headers = { 'X-Request-ID': 'the-slow-one' }
-    await ask(`${proxy.origin}/page?secret=1`, { headers })
+    const reply = await fetch(`${proxy.origin}/page?secret=1`, { headers })
+    await delay(300) // from when the head has come to the client
+    replies[0]?.end('b')
+    await reply.text()
     await over(proxy)
     expect(slow(proxy)).toMatchObject([
       {
