@@ -7,9 +7,8 @@ export const cacheHeaders = (): Layer => ({
   name: 'cache-headers',
   onReply(exchange, head) {
     if (head.status < 200) return // an upgrade: what follows is no reply
-    const { policy, route } = exchange
-    if (exchange.isOwn)
-      setHeader(head.headers, 'Cache-Control', policy.cdnProfile.knowsPrivateAlone ? 'private, no-store' : 'no-store')
-    else writeCaching((route ?? policy).caching, policy.cdnProfile, exchange, head)
+    const { caching } = exchange.route ?? exchange.policy
+    if (exchange.isOwn) setHeader(head.headers, 'Cache-Control', caching.vendor.nothingKept)
+    else writeCaching(caching, exchange, head)
   },
 })

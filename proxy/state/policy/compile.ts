@@ -1,4 +1,3 @@
-import { VENDOR_PROFILES, type VendorProfile } from '../../cdn/cache-fields.ts'
 import { CacheRules } from '../../cdn/cache-rules.ts'
 import type { Trust } from '../../facts/client-address.ts'
 import { AddressRanges } from '../addresses/address-ranges.ts'
@@ -56,7 +55,6 @@ export interface CompiledPolicy {
   readonly routes: RouteTable<CompiledRoute>
   /** For requests that no route matches. */
   readonly caching: CacheRules
-  readonly cdnProfile: VendorProfile
 }
 
 export const compilePolicy = (version: number, policy: Policy): CompiledPolicy => {
@@ -73,7 +71,6 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
     neverBlocked: new AddressRanges([...policy.blocking.allow, ...policy.trustedProxies.ranges, ...LOOPBACK]),
     limits,
     caching: new CacheRules(policy, undefined),
-    cdnProfile: VENDOR_PROFILES[policy.cdn.vendor],
     routes: new RouteTable(
       Object.entries(policy.routes).map(
         ([name, route]) => [route.match, compileRoute(name, route, policy, limits)] as const,
