@@ -107,7 +107,8 @@ interface MessageStart {
   readonly httpVersionMinor: number
 }
 
-const sameName = (name: string, lowerName: string): boolean =>
+/** @param lowerName in small letters */
+export const sameName = (name: string, lowerName: string): boolean =>
   name.length === lowerName.length && isSameName(name, lowerName)
 
 /** The value of the first field called `lowerName`. */

@@ -1,12 +1,14 @@
-import type { Policy } from '../state/policy/schema.ts'
 import type { CacheDecision } from './cache-decision.ts'
 import { type Directives, directivesText, mayBeShared, NOTHING } from './cache-directives.ts'
+import type { TagField } from './tags.ts'
 
 /** How a CDN is told. */
 export interface VendorProfile {
   /** Fields for what is said to it apart; none where all that it reads is `Cache-Control`. */
   readonly directives: readonly string[]
-  readonly tags: readonly { readonly name: string; readonly separator: ' ' | ',' }[]
+  readonly tags: readonly TagField[]
+  /** On replies of Sidegate's own. */
+  readonly nothingKept: string
   /** Whether of what forbids to store or to reuse it goes by `private`, and by times, alone. */
   readonly knowsPrivateAlone: boolean
 }
@@ -14,14 +16,25 @@ export interface VendorProfile {
 const SURROGATE_KEY = { name: 'Surrogate-Key', separator: ' ' } as const
 const CACHE_TAG = { name: 'Cache-Tag', separator: ',' } as const
 
-export const VENDOR_PROFILES: Readonly<Record<Policy['cdn']['vendor'], VendorProfile>> = {
-  cloudflare: { directives: ['CDN-Cache-Control'], tags: [CACHE_TAG], knowsPrivateAlone: false },
-  fastly: { directives: ['Surrogate-Control'], tags: [SURROGATE_KEY], knowsPrivateAlone: true },
+export const VENDOR_PROFILES: Readonly<Record<'cloudflare' | 'fastly' | 'cloudfront' | 'generic', VendorProfile>> = {
+  cloudflare: {
+    directives: ['CDN-Cache-Control'],
+    tags: [CACHE_TAG],
+    nothingKept: 'no-store',
+    knowsPrivateAlone: false,
+  },
+  fastly: {
+    directives: ['Surrogate-Control'],
+    tags: [SURROGATE_KEY],
+    nothingKept: 'private, no-store',
+    knowsPrivateAlone: true,
+  },
   // It reads `s-maxage` and the stale times from `Cache-Control`, and purges by path.
-  cloudfront: { directives: [], tags: [], knowsPrivateAlone: false },
+  cloudfront: { directives: [], tags: [], nothingKept: 'no-store', knowsPrivateAlone: false },
   generic: {
     directives: ['CDN-Cache-Control', 'Surrogate-Control'],
     tags: [SURROGATE_KEY, CACHE_TAG],
+    nothingKept: 'no-store',
     knowsPrivateAlone: false,
   },
 }
@@ -40,7 +53,10 @@ export const cacheFields = (decision: CacheDecision, tags: readonly string[], ve
   else {
     add('Cache-Control', directivesText(vendor.knowsPrivateAlone ? withPrivate(toAll) : toAll))
     const apart = vendor.knowsPrivateAlone ? inTimes(toCdn ?? toAll, toCdn !== undefined) : toCdn
-    if (apart !== undefined) for (const name of vendor.directives) add(name, directivesText(apart))
+    if (apart !== undefined) {
+      const text = directivesText({ ...apart, others: dictionaryMembers(apart.others) })
+      for (const name of vendor.directives) add(name, text)
+    }
   }
   if (isShared(decision) && tags.length > 0) {
     for (const { name, separator } of vendor.tags) fields.push(name, tags.join(separator))
@@ -59,6 +75,19 @@ const inOne = ({ toAll, toCdn }: CacheDecision): Directives => {
     staleWhileRevalidate: toCdn.staleWhileRevalidate,
     staleIfError: toCdn.staleIfError,
   }
+}
+
+const DICTIONARY_MEMBER =
+  /^([a-z*][a-z0-9_.*-]*)(?:=(?:[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z-]*|-?\d{1,15}|"(?:[ !#-[\]-~]|\\["\\])*"))?$/
+
+/** Of directives that have no meaning here, those that RFC 9213 §2.1 has room for, none twice. */
+const dictionaryMembers = (others: readonly string[]): readonly string[] => {
+  const members = new Map<string, string>()
+  for (const other of others) {
+    const key = DICTIONARY_MEMBER.exec(other)?.[1]
+    if (key !== undefined) members.set(key, other)
+  }
+  return [...members.values()]
 }
 
 const withPrivate = (said: Directives): Directives =>

@@ -1,5 +1,9 @@
 import type { Policy } from '../state/policy/schema.ts'
+import { type CacheCircumstances, cacheDecision } from './cache-decision.ts'
+import { cacheFields, VENDOR_PROFILES, type VendorProfile } from './cache-fields.ts'
 import { CONTENT_KINDS, type ContentKind } from './content-kind.ts'
+import { SILENT } from './own-caching.ts'
+import { tagsFit } from './tags.ts'
 
 /** A time of a rule, in seconds. Where it is a limit, the app may only say less; else it is for an app that says nothing. */
 export interface RuleTime {
@@ -23,6 +27,21 @@ export interface CacheRule {
   readonly vary: readonly string[]
 }
 
+/** What is written on replies about which the app says nothing: names and values in turn. */
+interface SilentFields {
+  readonly shared: readonly string[]
+  readonly sharedInEmergency: readonly string[]
+  readonly personal: readonly string[]
+  /** On replies with a status that no policy makes public. */
+  readonly unruled: readonly string[]
+  readonly error: readonly string[]
+}
+
+/** A rule with what it leads to most of the time. */
+export interface ReadyRule extends CacheRule {
+  readonly whenSilent: SilentFields
+}
+
 type Said = NonNullable<Policy['routes'][string]['cache']['byType'][ContentKind]>
 type Cache = Policy['routes'][string]['cache']
 
@@ -35,11 +54,14 @@ export class CacheRules {
   readonly #cdn: Policy['cdn']
   readonly #emergencyFactor: number
   readonly #route: Cache | undefined
-  readonly #rules: Partial<Record<ContentKind, CacheRule>> = {}
-  readonly #hashed: Partial<Record<ContentKind, CacheRule>> = {}
+  readonly #rules: Partial<Record<ContentKind, ReadyRule>> = {}
+  readonly #hashed: Partial<Record<ContentKind, ReadyRule>> = {}
+
+  readonly vendor: VendorProfile
 
   /** @param route what it says of caching; undefined for requests that no route matches */
   constructor({ cdn, emergency }: Pick<Policy, 'cdn' | 'emergency'>, route: Cache | undefined) {
+    this.vendor = VENDOR_PROFILES[cdn.vendor]
     this.#cdn = cdn
     this.#emergencyFactor = emergency.cdnTtlFactor
     this.#route = route
@@ -51,20 +73,20 @@ export class CacheRules {
       areAll((kind) => this.#visibility(kind) === 'app' && !this.#ignoresCookies(kind))
   }
 
-  of(kind: ContentKind): CacheRule {
+  of(kind: ContentKind): ReadyRule {
     const known = this.#rules[kind]
     if (known !== undefined) return known
-    const rule = this.#compiled(kind)
+    const rule = this.#ready(this.#compiled(kind))
     this.#rules[kind] = rule
     return rule
   }
 
   /** For names with a hash in them: public for a year, unless the policy says that nobody, or the browser alone, may keep them. */
-  ofHashed(kind: ContentKind): CacheRule {
+  ofHashed(kind: ContentKind): ReadyRule {
     const known = this.#hashed[kind]
     if (known !== undefined) return known
-    const { visibility, ...rule } = this.of(kind)
-    const forever: CacheRule = {
+    const { visibility, ...rule } = this.#compiled(kind)
+    const forever = this.#ready({
       ...rule,
       visibility: visibility === 'app' ? 'public' : visibility,
       isImmutable: true,
@@ -73,9 +95,25 @@ export class CacheRules {
       emergencyCdnMaxAge: A_YEAR,
       staleWhileRevalidate: NEVER,
       staleIfError: NEVER,
-    }
+    })
     this.#hashed[kind] = forever
     return forever
+  }
+
+  #ready(rule: CacheRule): ReadyRule {
+    const fields = (circumstances: Partial<CacheCircumstances>): string[] =>
+      cacheFields(cacheDecision(rule, SILENT, { ...USUAL, ...circumstances }), rule.tags, this.vendor)
+    const isPersonal = !tagsFit(rule.tags, this.vendor.tags)
+    return {
+      ...rule,
+      whenSilent: {
+        shared: fields({ isPersonal }),
+        sharedInEmergency: fields({ isPersonal, isEmergency: true }),
+        personal: fields({ isPersonal: true }),
+        unruled: fields({ isPersonal: true, isRuled: false }),
+        error: fields({ isPersonal: true, isRuled: false, isError: true }),
+      },
+    }
   }
 
   #said<Field extends keyof Said>(kind: ContentKind, field: Field): Said[Field] {
@@ -121,6 +159,9 @@ export class CacheRules {
 }
 
 type TimeField = 'maxAgeSeconds' | 'cdnMaxAgeSeconds' | 'staleWhileRevalidateSeconds' | 'staleIfErrorSeconds'
+
+/** A reply that a policy may make public. */
+const USUAL: CacheCircumstances = { isRuled: true, isError: false, isPersonal: false, isEmergency: false }
 
 const YEAR_SECONDS = 31_536_000
 const A_YEAR: RuleTime = { seconds: YEAR_SECONDS, isLimit: false }

@@ -1,14 +1,15 @@
 import { isHashedName } from '#shared/content-name.ts'
-import { fieldValue } from '../headers.ts'
+import { fieldValue, joinedFieldValue } from '../headers.ts'
 import type { Facts } from '../layer.ts'
 import { type ReplyHead, setHeader } from '../reply.ts'
 import { withoutOwnCookie } from '../state/challenge/clearance-fields.ts'
 import { type CacheDecision, cacheDecision } from './cache-decision.ts'
 import { cacheFields, type VendorProfile } from './cache-fields.ts'
-import type { CacheRule, CacheRules } from './cache-rules.ts'
+import type { CacheRule, CacheRules, ReadyRule } from './cache-rules.ts'
+import { cachingBits, cachingField, SAYS_HOW_TO_CACHE, SETS_COOKIE, saysHowToCache, VARIES } from './caching-field.ts'
 import { type ContentKind, contentKind } from './content-kind.ts'
-import { isCachingField, type OwnCaching, ownCaching } from './own-caching.ts'
-import { areSendable, mergedTags } from './tags.ts'
+import { type OwnCaching, ownCaching } from './own-caching.ts'
+import { mergedTags, tagsFit } from './tags.ts'
 import { mergedVary, variesBy, variesByAnything } from './vary.ts'
 
 /** What caching goes by, of an exchange. */
@@ -35,52 +36,83 @@ const isRuledStatus = (status: number): boolean => {
  * Writes on an app's reply what caches may do with it, in the names that the CDN reads. Says the same wherever it runs: it goes by
  * the policy, the request and the reply alone. Validators, ranges and bodies are no matter of it.
  */
-export const writeCaching = (rules: CacheRules, vendor: VendorProfile, facts: CachingFacts, head: ReplyHead): void => {
-  const own = ownCaching(head.headers)
-  const isRead = facts.method === 'GET' || facts.method === 'HEAD'
-  const isError = head.status >= 400
-  const rule = ruleFor(rules, own, facts, head.status)
+export const writeCaching = (rules: CacheRules, facts: CachingFacts, head: ReplyHead): void => {
+  const bits = cachingBits(head.headers)
+  const says = (bits & SAYS_HOW_TO_CACHE) !== 0
+  const rule = ruleFor(rules, facts, head, says)
   if (rule === undefined) return
-  if (!isRead && !isError && !own.says && rule.visibility !== 'no-store') return // no cache keeps it
-  const isRuled = isRead && isRuledStatus(head.status)
-  const tags = mergedTags(rule.tags, own.tags)
-  const vary = isRuled && rule.vary.length > 0 ? mergedVary(own.vary, rule.vary) : own.vary
-  const isPersonal =
-    mightBeShared(rule, own) &&
-    (!isRead ||
-      isError ||
-      own.setsCookie ||
-      (vary !== '' && variesByAnything(vary)) ||
-      !tagsFit(tags, vendor) ||
-      isOfOneClient(rule, vary, facts))
-  const isEmergency = facts.emergency !== 'calm'
-  const decision = cacheDecision(rule, own, { isRuled, isError, isPersonal, isEmergency })
-  if (vary !== own.vary) setHeader(head.headers, 'Vary', vary)
-  if (!isAsWritten(decision, own, tags, vendor)) {
-    replaceCachingFields(head, cacheFields(decision, tags, vendor))
+  if (says) reconcile(rule, rules.vendor, facts, head)
+  else writeRule(rule, bits, facts, head)
+}
+
+const isRead = ({ method }: CachingFacts): boolean => method === 'GET' || method === 'HEAD'
+
+/** The app says nothing: what the rule leads to is known beforehand. */
+const writeRule = (rule: ReadyRule, bits: number, facts: CachingFacts, { status, headers }: ReplyHead): void => {
+  const { visibility, whenSilent } = rule
+  if (status >= 400) append(headers, whenSilent.error)
+  else if (!isRead(facts)) {
+    if (visibility === 'no-store') append(headers, whenSilent.unruled) // others no cache keeps
+  } else if (!isRuledStatus(status)) append(headers, whenSilent.unruled)
+  else {
+    const isVaried = rule.vary.length > 0
+    const own = isVaried || visibility === 'public' ? varyOf(headers, bits) : ''
+    const vary = isVaried ? mergedVary(own, rule.vary) : own
+    if (vary !== own) setHeader(headers, 'Vary', vary)
+    if (visibility !== 'public' || isPersonalReply(rule, bits, vary, facts)) append(headers, whenSilent.personal)
+    else append(headers, facts.emergency === 'calm' ? whenSilent.shared : whenSilent.sharedInEmergency)
   }
 }
 
+const varyOf = (headers: readonly string[], bits: number): string =>
+  (bits & VARIES) === 0 ? '' : joinedFieldValue(headers, 'vary')
+
+const isPersonalReply = (rule: CacheRule, bits: number, vary: string, facts: CachingFacts): boolean =>
+  (bits & SETS_COOKIE) !== 0 || (vary !== '' && variesByAnything(vary)) || isOfOneClient(rule, vary, facts)
+
+const append = (headers: string[], fields: readonly string[]): void => {
+  for (const part of fields) headers.push(part)
+}
+
+/** The app says something: the stricter of it and the rule is written, unless the app's own fields say that already. */
+const reconcile = (rule: ReadyRule, vendor: VendorProfile, facts: CachingFacts, head: ReplyHead): void => {
+  const own = ownCaching(head.headers)
+  const isError = head.status >= 400
+  const isAnswer = isRead(facts)
+  if (!own.says && !isAnswer && !isError && rule.visibility !== 'no-store') return // no cache keeps it
+  const isRuled = isAnswer && isRuledStatus(head.status)
+  const tags = mergedTags(rule.tags, own.tags)
+  const vary = isRuled && rule.vary.length > 0 ? mergedVary(own.vary, rule.vary) : own.vary
+  const isPersonal =
+    !isAnswer ||
+    isError ||
+    own.setsCookie ||
+    (vary !== '' && variesByAnything(vary)) ||
+    !tagsFit(tags, vendor.tags) ||
+    isOfOneClient(rule, vary, facts)
+  const isEmergency = facts.emergency !== 'calm'
+  const decision = cacheDecision(rule, own, { isRuled, isError, isPersonal, isEmergency })
+  if (vary !== own.vary) setHeader(head.headers, 'Vary', vary)
+  if (!isAsWritten(decision, own, tags, vendor)) replaceCachingFields(head, cacheFields(decision, tags, vendor))
+}
+
 /** Undefined for a 304 that does not tell the rule of the reply that it stands for: what a cache has of that one, stays. */
-const ruleFor = (rules: CacheRules, own: OwnCaching, { path }: CachingFacts, status: number): CacheRule | undefined => {
+const ruleFor = (
+  rules: CacheRules,
+  { path }: CachingFacts,
+  { status, headers }: ReplyHead,
+  says: boolean,
+): ReadyRule | undefined => {
   const isHashed = rules.knowsHashedNames && isHashedName(path)
   if (!isHashed && rules.isUniform) return rules.of('other')
-  const kind = contentKind(own.contentType, path)
-  if (kind === undefined && status === 304 && !own.says) return undefined
+  const kind = contentKind(fieldValue(headers, 'content-type'), path)
+  if (kind === undefined && status === 304 && !says) return undefined
   return isHashed && isOfFiles(kind) ? rules.ofHashed(kind) : rules.of(kind ?? 'other')
 }
 
 /** Whether replies of this kind are files rather than answers, whose names might look hashed by chance. */
 const isOfFiles = (kind: ContentKind | undefined): kind is ContentKind =>
   kind !== undefined && kind !== 'html' && kind !== 'json'
-
-const mightBeShared = (rule: CacheRule, own: OwnCaching): boolean =>
-  rule.visibility === 'public' || (rule.visibility === 'app' && own.says)
-
-const tagsFit = (tags: readonly string[], vendor: VendorProfile): boolean => {
-  if (tags.length === 0) return true
-  return areSendable(tags, vendor.tags.some(({ separator }) => separator === ',') ? ',' : ' ')
-}
 
 /** Whether the request was one that no other client's is like. */
 const isOfOneClient = ({ ignoresCookies }: CacheRule, vary: string, { request }: CachingFacts): boolean => {
@@ -118,10 +150,10 @@ const replaceCachingFields = (head: ReplyHead, fields: readonly string[]): void 
   let kept = 0
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] as string
-    if (isCachingField(name)) continue
+    if (saysHowToCache(cachingField(name))) continue
     headers[kept++] = name
     headers[kept++] = headers[index + 1] as string
   }
   headers.length = kept
-  headers.push(...fields)
+  append(headers, fields)
 }

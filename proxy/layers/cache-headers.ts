@@ -7,11 +7,11 @@ export const cacheHeaders = (): Layer => ({
   name: 'cache-headers',
   onReply(exchange, head) {
     if (head.status < 200) return undefined // an upgrade: what follows is no reply
-    const { policy, route } = exchange
+    const { caching } = exchange.route ?? exchange.policy
     // An earlier reply of the app is the app's.
-    if (exchange.isOwn && exchange.staleCause === undefined)
-      setHeader(head.headers, 'Cache-Control', policy.cdnProfile.knowsPrivateAlone ? 'private, no-store' : 'no-store')
-    else writeCaching((route ?? policy).caching, policy.cdnProfile, exchange, head)
+    if (exchange.isOwn && exchange.staleCause === undefined) {
+      setHeader(head.headers, 'Cache-Control', caching.vendor.nothingKept)
+    } else writeCaching(caching, exchange, head)
     return undefined
   },
 })

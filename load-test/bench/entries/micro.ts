@@ -1,5 +1,6 @@
 /** Times each pure part in batches, and prints one line of JSON. */
 import { blockCases } from '../block-cases.ts'
+import { cachingCases } from '../caching-cases.ts'
 import { circuitCases } from '../circuit-cases.ts'
 import { limitCases } from '../limit-cases.ts'
 import { type MicroCase, microCases } from '../micro-cases.ts'
@@ -27,6 +28,8 @@ const time = (microCase: MicroCase): MicroResult => {
   return { name: microCase.name, nanoseconds }
 }
 
-const results = [...microCases, ...limitCases, ...circuitCases, ...blockCases].map((microCase) => time(microCase))
+const results = [...microCases, ...limitCases, ...circuitCases, ...blockCases, ...cachingCases].map((microCase) =>
+  time(microCase),
+)
 process.stdout.write(`${JSON.stringify(results)}\n`)
 if (kept.last === kept) process.exitCode = 1 // never: but V8 cannot know

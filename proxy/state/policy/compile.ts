@@ -1,4 +1,3 @@
-import { VENDOR_PROFILES, type VendorProfile } from '../../cdn/cache-fields.ts'
 import { CacheRules } from '../../cdn/cache-rules.ts'
 import type { Trust } from '../../facts/client-address.ts'
 import { AddressRanges } from '../addresses/address-ranges.ts'
@@ -58,7 +57,6 @@ export interface CompiledPolicy {
   readonly routes: RouteTable<CompiledRoute>
   /** For requests that no route matches. */
   readonly caching: CacheRules
-  readonly cdnProfile: VendorProfile
 }
 
 export const compilePolicy = (version: number, policy: Policy): CompiledPolicy => {
@@ -76,7 +74,6 @@ export const compilePolicy = (version: number, policy: Policy): CompiledPolicy =
     limits,
     operations: new Operations(policy.operations),
     caching: new CacheRules(policy, undefined),
-    cdnProfile: VENDOR_PROFILES[policy.cdn.vendor],
     routes: new RouteTable(
       Object.entries(policy.routes).map(
         ([name, route]) => [route.match, compileRoute(name, route, policy, limits)] as const,
