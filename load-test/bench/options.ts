@@ -18,7 +18,7 @@ const scenarioNames = scenarios.map(({ name }) => name)
 const DEFAULT_OUT = 'load-test/results'
 const WARM_UP_SECONDS = 5
 
-export const HELP = `npm run bench [-- options]: Sidegate's CPU, memory and latency beside other proxies'
+export const HELP = `npm run bench [-- options]: Sidegate's CPU, memory and latency beside other proxies
 
   --peers a,b      of ${peerNames.join(', ')} (all)
   --scenario a,b   of ${scenarioNames.join(', ')} (all)
