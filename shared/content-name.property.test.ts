@@ -101,6 +101,7 @@ describe('a name with a hash in it', () => {
     '/3f2a9c1b.d/app.js',
     '/app.3f2a9c1b.',
     `/app.${'a'.repeat(65)}.js`,
+    `/app.${'1'.repeat(63)}.js`,
   ])('is not %s', (path) => expect(isHashedName(path)).toBe(false))
 
   it('is never made of what is no hash, or no extension', () => {

@@ -66,6 +66,6 @@ export const isHashedName = (path: string): boolean => {
   const slash = path.lastIndexOf('/')
   if (slash > dot - 9 || !EXTENSION.test(path.slice(dot + 1))) return false
   const before = path.lastIndexOf('.', dot - 1)
-  if (before > slash + 1) return dot - before <= 65 && EMBEDDED.test(path.slice(before + 1, dot))
+  if (before > slash + 1) return EMBEDDED.test(path.slice(before + 1, dot))
   return STORED.test(path.slice(-STORED_LENGTH - 1))
 }

@@ -32,6 +32,20 @@ const cache = fc
   })
   .map(({ whole, ...rest }) => ({ ...whole, ...rest }))
 
+/** Without the fields that mean nothing where they stand, which a policy may not have. */
+const repaired = (document: unknown): unknown => {
+  const reading = readPolicy(document)
+  if (reading.kind === 'good') return document
+  const copy: unknown = structuredClone(document)
+  for (const { path } of reading.problems) {
+    const keys = path.split('.')
+    const last = keys.pop() as string
+    const holder = keys.reduce<unknown>((part, key) => (part as Record<string, unknown>)[key], copy)
+    delete (holder as Record<string, unknown>)[last]
+  }
+  return copy
+}
+
 const policy = fc
   .record({
     routes: fc.option(
@@ -45,8 +59,7 @@ const policy = fc
     }),
     emergency: fc.record({ cdnTtlFactor: fc.constantFrom(1, 1.5, 10, 1_000) }),
   })
-  .map((document): unknown => document)
-  .filter((document) => readPolicy(document).kind !== 'bad')
+  .map((document): unknown => repaired(document))
 
 const directive = fc.oneof(
   fc.constantFrom('public', 'private', 'no-store', 'no-cache', 'must-revalidate', 'proxy-revalidate', 'immutable'),
@@ -252,7 +265,7 @@ const isForbidden = (document: unknown, { requestFields, fields, status, method 
   )
 }
 
-const RUNS = { numRuns: 20_000 }
+const RUNS = { numRuns: 2_000 }
 
 describe('Property 2: Cache Header Consistency', () => {
   it('nothing is publicly cacheable that must not be, whatever the policy and the app say', () => {

@@ -2,6 +2,7 @@ import type { Policy } from '../state/policy/schema.ts'
 import { type CacheCircumstances, cacheDecision } from './cache-decision.ts'
 import { cacheFields, VENDOR_PROFILES, type VendorProfile } from './cache-fields.ts'
 import { CONTENT_KINDS, type ContentKind } from './content-kind.ts'
+import { KnownDirectives } from './known-directives.ts'
 import { SILENT } from './own-caching.ts'
 import { tagsFit } from './tags.ts'
 
@@ -58,6 +59,8 @@ export class CacheRules {
   readonly #hashed: Partial<Record<ContentKind, ReadyRule>> = {}
 
   readonly vendor: VendorProfile
+  /** Of the apps' replies under these rules. */
+  readonly directives = new KnownDirectives()
 
   /** @param route what it says of caching; undefined for requests that no route matches */
   constructor({ cdn, emergency }: Pick<Policy, 'cdn' | 'emergency'>, route: Cache | undefined) {

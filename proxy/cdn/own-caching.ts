@@ -1,5 +1,5 @@
 import { fieldValue } from '../headers.ts'
-import { type Directives, NOTHING, parseDirectives, saysSomething, strictest } from './cache-directives.ts'
+import { type Directives, NOTHING, saysSomething, strictest } from './cache-directives.ts'
 import { cachingField } from './caching-field.ts'
 import { tagsOfCacheTag, tagsOfSurrogateKey } from './tags.ts'
 
@@ -16,6 +16,8 @@ export interface OwnCaching {
   readonly vary: string
   readonly setsCookie: boolean
 }
+
+type ParseDirectives = (text: string) => Directives | undefined
 
 const NO_TAGS: readonly string[] = []
 const UNREADABLE: Directives = { ...NOTHING, noStore: true }
@@ -36,7 +38,7 @@ export const SILENT: OwnCaching = {
  *
  * @param headers names and values in turn
  */
-export const ownCaching = (headers: readonly string[]): OwnCaching => {
+export const ownCaching = (headers: readonly string[], parse: ParseDirectives): OwnCaching => {
   let cacheControl: string | undefined
   let toCdn: Directives | undefined
   let expires: string | undefined
@@ -53,7 +55,7 @@ export const ownCaching = (headers: readonly string[]): OwnCaching => {
         cacheControl = cacheControl === undefined ? value : joined(cacheControl, value)
         break
       case 'cdn-cache-control': {
-        const said = parseDirectives(value) ?? UNREADABLE
+        const said = parse(value) ?? UNREADABLE
         toCdn = toCdn === undefined ? said : strictest(toCdn, said)
         break
       }
@@ -82,6 +84,7 @@ export const ownCaching = (headers: readonly string[]): OwnCaching => {
     expires,
     expires === undefined ? undefined : fieldValue(headers, 'date'),
     pragma,
+    parse,
   )
   return {
     toAll,
@@ -102,13 +105,14 @@ const saidToAll = (
   expires: string | undefined,
   date: string | undefined,
   pragma: string,
+  parse: ParseDirectives,
 ): Directives => {
   if (cacheControl === undefined) {
     if (expires === undefined && pragma === '') return NOTHING
     const noCache = /(?:^|,)[ \t]*no-cache[ \t]*(?:,|$)/i.test(pragma)
     return { ...NOTHING, noCache, maxAge: expires === undefined ? undefined : lifetimeSeconds(expires, date) }
   }
-  const said = parseDirectives(cacheControl) ?? UNREADABLE
+  const said = parse(cacheControl) ?? UNREADABLE
   if (expires === undefined || said.maxAge !== undefined || said === UNREADABLE) return said
   return { ...said, maxAge: lifetimeSeconds(expires, date) }
 }

@@ -41,7 +41,7 @@ export const writeCaching = (rules: CacheRules, facts: CachingFacts, head: Reply
   const says = (bits & SAYS_HOW_TO_CACHE) !== 0
   const rule = ruleFor(rules, facts, head, says)
   if (rule === undefined) return
-  if (says) reconcile(rule, rules.vendor, facts, head)
+  if (says) reconcile(rule, rules, facts, head)
   else writeRule(rule, bits, facts, head)
 }
 
@@ -75,8 +75,8 @@ const append = (headers: string[], fields: readonly string[]): void => {
 }
 
 /** The app says something: the stricter of it and the rule is written, unless the app's own fields say that already. */
-const reconcile = (rule: ReadyRule, vendor: VendorProfile, facts: CachingFacts, head: ReplyHead): void => {
-  const own = ownCaching(head.headers)
+const reconcile = (rule: ReadyRule, { vendor, directives }: CacheRules, facts: CachingFacts, head: ReplyHead): void => {
+  const own = ownCaching(head.headers, directives.parse)
   const isError = head.status >= 400
   const isAnswer = isRead(facts)
   if (!own.says && !isAnswer && !isError && rule.visibility !== 'no-store') return // no cache keeps it

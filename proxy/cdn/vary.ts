@@ -6,7 +6,8 @@ const membersOf = (field: string): string[] =>
   field.split(',').flatMap((member) => (member.trim() === '' ? [] : [member.trim()]))
 
 /** Whether no cache can tell for whom else a reply is: `*`, or what cannot be read. */
-export const variesByAnything = (field: string): boolean => !MEMBERS.test(field) || membersOf(field).includes('*')
+export const variesByAnything = (field: string): boolean =>
+  !MEMBERS.test(field) || (field.includes('*') && membersOf(field).includes('*'))
 
 /** @param lowerName of a request's field */
 export const variesBy = (field: string, lowerName: string): boolean =>

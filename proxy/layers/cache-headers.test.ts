@@ -393,6 +393,15 @@ describe('the CDN is told in its own words', () => {
     expect(caching(await ask({ fields: fields as [string, string][] }))).toEqual(expected)
   })
 
+  it('what has no meaning here goes on to the CDN, as far as a structured field has room for it', async () => {
+    const { ask } = await start({ cdn: { vendor: 'cloudflare' } })
+    const fields = [['Surrogate-Control', 'max-age=9, content="ESI/1.0", x, x, Upper=1, odd=1.2.3']] as [
+      string,
+      string,
+    ][]
+    expect(caching(await ask({ fields }))).toEqual({ 'cdn-cache-control': 'max-age=9, content="ESI/1.0", x' })
+  })
+
   it('Fastly goes by private, and by times, alone', async () => {
     const { ask } = await start({ cdn: { vendor: 'fastly' } })
     expect(caching(await ask({ fields: [control('no-store')] }))).toEqual({ 'cache-control': 'private, no-store' })
@@ -548,6 +557,7 @@ describe('what Sidegate says itself', () => {
   it('is kept by nobody', async () => {
     const { proxy, ask } = await start(everywhere({ visibility: 'public', tags: ['a'] }))
     expect(caching(await ask({}, { path: '/__sidegate/nothing-here' }))).toEqual({ 'cache-control': 'no-store' })
+    expect(caching(await ask({}, { method: 'OPTIONS', path: '*' }))).toEqual({ 'cache-control': 'no-store' })
     expect(caching(await ask({}, { path: '/__sidegate/health/ready' }))).toEqual({ 'cache-control': 'no-store' })
     expect(caching(await ask({}, { fields: ['Host: b.example'] }))).toEqual({ 'cache-control': 'no-store' })
     const client = await rawClient(proxy.port)

@@ -46,7 +46,7 @@ export const cache = z.strictObject({
     .optional()
     .describe('Public even for requests with cookies. Only where no cookie changes the reply.'),
   byType: z
-    .partialRecord(z.enum(CONTENT_KINDS, `expected one of ${CONTENT_KINDS.join(', ')}`), cacheOfKind)
+    .partialRecord(z.enum(CONTENT_KINDS), cacheOfKind)
     .default({})
     .describe(
       'The same for some types of replies: `html`, `json`, `images` (and what is played), `fonts`, `scripts` (and styles), `downloads`, `other`.',

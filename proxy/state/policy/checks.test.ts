@@ -79,6 +79,31 @@ describe('a policy that cannot be is refused, with the path and the remedy', () 
       /^routes\.a\.cache\.maxAgeSeconds: is for replies that may be kept/,
     ],
     [
+      'a time for a type that is not kept',
+      'routes: {a: {match: {path: /a}, cache: {visibility: public, byType: {json: {visibility: no-store, maxAgeSeconds: 5}}}}}',
+      /^routes\.a\.cache\.byType\.json\.maxAgeSeconds: is for replies that may be kept/,
+    ],
+    [
+      'a time in the CDN for a type that is private',
+      'routes: {a: {match: {path: /a}, cache: {visibility: public, byType: {json: {visibility: private, cdnMaxAgeSeconds: 5}}}}}',
+      /^routes\.a\.cache\.byType\.json\.cdnMaxAgeSeconds: is for shared caches/,
+    ],
+    [
+      'cookies that are ignored where nothing is shared',
+      'routes: {a: {match: {path: /a}, cache: {visibility: private, ignoreCookies: true}}}',
+      /^routes\.a\.cache\.ignoreCookies: only means something/,
+    ],
+    [
+      'a type that there is not',
+      'routes: {a: {match: {path: /a}, cache: {byType: {jsn: {visibility: public}}}}}',
+      /^routes\.a\.cache\.byType\.jsn: is not part of a policy: remove it, or correct its name$/,
+    ],
+    [
+      'a tag that would be two',
+      'routes: {a: {match: {path: /a}, cache: {tags: ["a,b"]}}}',
+      /^routes\.a\.cache\.tags\.0: expected a tag without blanks and commas/,
+    ],
+    [
       'a timeout that can never pass',
       'operations: {read: {connectTimeoutMs: 2000, totalTimeoutMs: 1000}}',
       /^operations\.read\.connectTimeoutMs: \(2000\) can never pass/,
@@ -134,6 +159,16 @@ describe('a policy that cannot be is refused, with the path and the remedy', () 
   it('every problem at once', () => {
     const problems = problemsOf('routs: {}\nblocking: {growth: 0}\nlimits: {a: {requests: 0, perSeconds: 1}}')
     expect(problems).toHaveLength(3)
+  })
+
+  it('a time counts where some type of the replies is kept', () => {
+    const route = (cache: string) => problemsOf(`routes: {a: {match: {path: /a}, cache: ${cache}}}`)
+    expect(route('{maxAgeSeconds: 5, cdnMaxAgeSeconds: 9, byType: {images: {visibility: public}}}')).toEqual([])
+    expect(route('{ignoreCookies: true}')).toEqual([])
+    expect(route('{visibility: private, maxAgeSeconds: 5}')).toEqual([])
+    const byDefault = 'cdn: {types: {fonts: {visibility: public}}}'
+    expect(problemsOf(`{routes: {a: {match: {path: /a}, cache: {maxAgeSeconds: 5}}}, ${byDefault}}`)).toEqual([])
+    expect(problemsOf('routes: {a: {match: {path: /a}, stale: {keepSeconds: 5}}}')).toEqual([])
   })
 
   it('what is specific beside what is general is no clash', () => {
