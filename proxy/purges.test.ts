@@ -130,7 +130,7 @@ describe('a purge', () => {
     [{ tags: ['a'], everything: true }, 'expected exactly one of urls, tags, prefixes and everything'],
     [{ tags: [] }, 'expected a list of 1 to 500'],
     [{ tags: ['a b'] }, 'expected a tag of up to 1024 characters'],
-    [{ urls: ['/listings'] }, 'expected an absolute URL, as in https://'],
+    [{ urls: ['/listings'] }, 'expected an absolute URL without dot segments'],
     [{ urls: 'https://a.example/' }, 'expected a list of 1 to 500'],
     [{ everything: false }, 'expected true, or nothing at all'],
   ])('of %j is refused, with what would do', async (body, message) => {

@@ -76,13 +76,16 @@ const targetOf = (body: z.output<typeof purgeBody>): { kind: PurgeKind; values: 
 const unique = (values: readonly string[]): string[] => [...new Set(values)]
 
 const VALUES_LIMIT = 500
-const URL_MEANING = 'expected an absolute URL, as in https://shop.example/listings/7'
+/** Each is held against each reply that is kept. */
+const PREFIXES_LIMIT = 20
+const URL_MEANING = 'expected an absolute URL without dot segments, as in https://shop.example/listings/7'
 const TAG_MEANING = 'expected a tag of up to 1024 characters without spaces and commas'
-const LIST_MEANING = `expected a list of 1 to ${VALUES_LIMIT}`
 const ONE_MEANING = 'expected exactly one of urls, tags, prefixes and everything'
 
-const list = (value: z.ZodType<string>) =>
-  z.array(value, LIST_MEANING).min(1, LIST_MEANING).max(VALUES_LIMIT, LIST_MEANING).optional()
+const list = (value: z.ZodType<string>, limit = VALUES_LIMIT) => {
+  const meaning = `expected a list of 1 to ${limit}`
+  return z.array(value, meaning).min(1, meaning).max(limit, meaning).optional()
+}
 
 const url = () =>
   z
@@ -97,7 +100,7 @@ export const purgeBody = z
       tags: list(z.string(TAG_MEANING).regex(/^[^\s,\p{Cc}]{1,1024}$/u, TAG_MEANING)).describe(
         'Whatever has any of them.',
       ),
-      prefixes: list(url()).describe('Whatever begins so.'),
+      prefixes: list(url(), PREFIXES_LIMIT).describe('Whatever begins so.'),
       everything: z.literal(true, 'expected true, or nothing at all').optional(),
       soft: z
         .boolean('expected true or false')

@@ -14,6 +14,11 @@ const policies = new TestPolicies({
       ...{ match: { path: '/typed' }, stale: { keepSeconds: 600 } },
       cache: { ...cache, byType: { json: { visibility: 'private' as const } } },
     },
+    'left-to-the-app': { match: { path: '/left-to-the-app' }, stale: { keepSeconds: 600 } },
+    mixed: {
+      ...{ match: { path: '/mixed' }, stale: { keepSeconds: 600 } },
+      cache: { ...cache, ignoreCookies: true, byType: { json: { ignoreCookies: false } } },
+    },
     cookies: { match: { path: '/cookies' }, stale: { keepSeconds: 600 }, cache: { ...cache, ignoreCookies: true } },
   },
 })
@@ -188,6 +193,61 @@ describe('nothing is served', () => {
     expect((await get('/cookies', { Cookie: 'session=b' })).status).toBe(200)
   })
 
+  it('to whom it was not chosen for: by cookies of a type, or by what only we say', async () => {
+    answer = ({ headers }, response) =>
+      void response.setHeader('Content-Type', 'application/json').end(`for ${headers.cookie}`)
+    await get('/mixed', { Cookie: 'session=alice' })
+    expect(proxy.staleStore.size).toBe(0)
+    for (const name of ['X-Forwarded-For', 'x-forwarded-proto', 'X-Request-ID', 'traceparent']) {
+      answer = (_request, response) => void response.setHeader('Vary', `Accept, ${name}`).end('for one')
+      await get()
+    }
+    expect(proxy.staleStore.size).toBe(0)
+  })
+
+  it('that the app keeps from CDNs, or says nothing of where the policy leaves it to the app', async () => {
+    for (const name of ['CDN-Cache-Control', 'Surrogate-Control']) {
+      for (const value of ['no-store', 'private', 'no-cache']) {
+        answer = (_request, response) =>
+          void response.setHeader('Cache-Control', 'max-age=60').setHeader(name, value).end('a')
+        await get()
+      }
+    }
+    answer = (_request, response) => void response.end('nothing said')
+    await get('/left-to-the-app')
+    expect(proxy.staleStore.size).toBe(0)
+    answer = page
+    await keep('/left-to-the-app')
+  })
+
+  it('that the app has taken back since', async () => {
+    const gone: Answer = (_request, response) => void response.writeHead(410).end()
+    const personal: Answer = (_request, response) => void response.setHeader('Cache-Control', 'private').end('mine')
+    const confirmed: Answer = (_request, response) =>
+      void response.writeHead(304, { ETag: '"one"', 'Cache-Control': 'no-store' }).end()
+    for (const [index, takenBack] of [gone, personal, confirmed].entries()) {
+      const path = `/page/${index}`
+      answer = page
+      await keep(path)
+      answer = takenBack
+      await get(path, { 'If-None-Match': '"one"' })
+      answer = fail
+      expect((await get(path)).status).toBe(500)
+    }
+  })
+
+  it('of what has been written to', async () => {
+    await keep()
+    answer = (_request, response) => void response.writeHead(404).end()
+    await get('/page/1', {}, 'DELETE')
+    answer = fail
+    expect((await get()).status).toBe(200)
+    answer = (_request, response) => void response.writeHead(204).end()
+    await get('/page/1', {}, 'DELETE')
+    answer = fail
+    expect((await get()).status).toBe(500)
+  })
+
   it('of a type that the policy makes private', async () => {
     answer = (_request, response) => void response.setHeader('Content-Type', 'application/json').end('{}')
     await get('/typed')
@@ -242,6 +302,36 @@ it('a 304 of the app makes what is kept as good as new', async () => {
   expect(got.headers.get('content-type')).toBe('text/plain')
 })
 
+it('a reply that came sooner and ended later is not the last one', async () => {
+  const waiting: ServerResponse[] = []
+  answer = (_request, response) => {
+    response.write('old ')
+    waiting.push(response)
+  }
+  const older = get()
+  await eventually('the older one has begun', () => waiting.length === 1)
+  clock.nowMs += 2_000
+  answer = (_request, response) => void response.end('the newer page')
+  await keep()
+  waiting[0]?.end('page')
+  expect((await older).body).toBe('old page')
+  answer = fail
+  expect((await get()).body).toBe('the newer page')
+})
+
+it('what is kept of a busy address while it comes is bounded', async () => {
+  const waiting: ServerResponse[] = []
+  answer = (_request, response) => {
+    response.write('x'.repeat(9_000))
+    waiting.push(response)
+  }
+  const asking = Array.from({ length: 20 }, (_, index) => get(`/page/${index}`))
+  await eventually('all have begun', () => waiting.length === 20 && proxy.staleStore.underWay.bytes > 0)
+  for (const response of waiting) response.end()
+  await Promise.all(asking)
+  await eventually('all is let go', () => proxy.staleStore.underWay.bytes === 0)
+})
+
 it('a 304 of another reply makes nothing new', async () => {
   await keep()
   clock.nowMs += 500_000
@@ -255,9 +345,9 @@ it('a 304 of another reply makes nothing new', async () => {
 it('once the app has failed at an address, one request at a time tries it, and none waits for that', async () => {
   await keep()
   await keep('/page/2')
-  answer = fail
+  answer = hangUp
   await get()
-  expect(asked).toBe(3)
+  const before = asked
   const waiting: ServerResponse[] = []
   answer = (_request, response) => void waiting.push(response)
   const trying = get()
@@ -266,7 +356,7 @@ it('once the app has failed at an address, one request at a time tries it, and n
   expect(new Set(others.map(({ cacheStatus }) => cacheStatus))).toEqual(
     new Set(['sidegate; hit; ttl=60; detail=refilling']),
   )
-  expect(asked).toBe(4)
+  expect(asked).toBe(before + 1)
   const elsewhere = get('/page/2')
   await eventually('other addresses are asked for', () => waiting.length === 2)
   for (const response of waiting) response.end('a new page')
@@ -286,9 +376,23 @@ it('of a busy address one reply a second is kept', async () => {
   expect((await get()).body).toBe('the page')
 })
 
+it('an address at which the app answers with an error of its own is not held up for others', async () => {
+  await keep()
+  answer = ({ headers }, response) => {
+    if (headers['x-odd'] === undefined) page({} as IncomingMessage, response)
+    else response.writeHead(Number(headers['x-odd'])).end()
+  }
+  expect((await get('/page/1', { 'X-Odd': '501' })).status).toBe(501)
+  expect((await get('/page/1', { 'X-Odd': '500' })).cacheStatus).toMatch(/detail=error$/)
+  const odd = Array.from({ length: 20 }, () => get('/page/1', { 'X-Odd': '500' }))
+  const others = await Promise.all(Array.from({ length: 20 }, () => get()))
+  expect(new Set(others.map(({ cacheStatus }) => cacheStatus))).toEqual(new Set([null]))
+  await Promise.all(odd)
+})
+
 it('a try whose client leaves is no try: the next request is', async () => {
   await keep()
-  answer = fail
+  answer = hangUp
   await get()
   const waiting: ServerResponse[] = []
   answer = (_request, response) => void waiting.push(response)

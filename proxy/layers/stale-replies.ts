@@ -1,5 +1,7 @@
 import type { Clock } from '#shared/clock.ts'
+import { mayBeShared, parseDirectives } from '../cdn/cache-directives.ts'
 import { contentKind } from '../cdn/content-kind.ts'
+import { ownCaching } from '../cdn/own-caching.ts'
 import type { Exchange } from '../exchange.ts'
 import { fieldValue } from '../headers.ts'
 import { type Layer, PASS } from '../layer.ts'
@@ -8,11 +10,19 @@ import type { Reply, ReplyHead } from '../reply.ts'
 import type { AppliedPurges } from '../stale/applied-purges.ts'
 import { Capture } from '../stale/capture.ts'
 import { keepable } from '../stale/keepable.ts'
-import { copiedFields, type KeptReply } from '../stale/kept-reply.ts'
+import { copied, copiedFields, type KeptReply } from '../stale/kept-reply.ts'
 import { renewed } from '../stale/renewed.ts'
 import { type StaleCause, servedReply } from '../stale/served-reply.ts'
 import { type StaleStore, variantFor } from '../stale/stale-store.ts'
-import { asksForWhatIsKept, causeOf, isServable, keyOf, mayKeepFor, type StaleUse } from '../stale/stale-use.ts'
+import {
+  asksForWhatIsKept,
+  causeOf,
+  hasCookies,
+  isServable,
+  keyOf,
+  mayKeepFor,
+  type StaleUse,
+} from '../stale/stale-use.ts'
 import { tagsOf } from '../stale/tags-of.ts'
 
 /** What is younger than this is not kept anew: to copy every reply of a busy address would cost more than it is worth. */
@@ -33,9 +43,11 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
     return servedReply(reply, exchange.request.rawHeaders, cause, clock.monotonicMs())
   }
 
-  /** What may be served, unless it has been purged since the request came. */
-  const servableOf = ({ servable, generation }: StaleUse): KeptReply | undefined =>
-    servable === undefined || purges.hasPurged(generation, servable) ? undefined : servable
+  /** What may be served, unless it has been purged since the request came, or the policy has been changed. */
+  const servableOf = (exchange: Exchange, { servable, generation }: StaleUse): KeptReply | undefined =>
+    servable === undefined || purges.hasPurged(generation, servable) || !isForEveryone(exchange, servable)
+      ? undefined
+      : servable
 
   const keep = ({ policy }: Exchange, { key, generation }: StaleUse, reply: KeptReply | undefined): void => {
     if (reply === undefined || purges.hasPurged(generation, reply)) return
@@ -53,66 +65,130 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
       const kept = store.get(key)
       const variant = kept === undefined ? undefined : variantFor(kept, exchange.request.rawHeaders)
       const servable = variant !== undefined && isServable(variant, rule, clock.monotonicMs()) ? variant : undefined
-      const isTroubled = kept?.isTroubled === true && servable !== undefined
+      const isTroubled = kept?.isTroubled === true && servable !== undefined && isForEveryone(exchange, servable)
       if (isTroubled && kept.isTried) return serve(exchange, servable, 'refilling')
       if (isTroubled) kept.isTried = true
-      exchange.stale = { key, rule, kept, variant, servable, isTry: isTroubled, generation, capture: undefined }
+      exchange.stale = {
+        key,
+        rule,
+        kept,
+        variant,
+        servable,
+        isTry: isTroubled,
+        isAnswered: false,
+        generation,
+        capture: undefined,
+      }
       return PASS
     },
 
     onReply(exchange, head) {
       const { stale } = exchange
-      if (stale === undefined || exchange.isOwn) return undefined
-      if (head.status >= 500) {
-        return servableOf(stale) === undefined
-          ? undefined
-          : refusal('upstream-failed', `the app answered ${head.status}`)
+      if (exchange.isOwn) return undefined
+      if (isUnsafe(exchange) && head.status < 400 && store.size > 0) store.drop(keyOf(exchange)) // RFC 9111 §4.4
+      if (stale === undefined) return undefined
+      if (isFailure(head.status)) {
+        if (servableOf(exchange, stale) === undefined) return undefined
+        stale.isAnswered = true
+        return refusal('upstream-failed', `the app answered ${head.status}`)
       }
-      if (stale.kept !== undefined) stale.kept.isTroubled = stale.kept.isTried = false
+      if (stale.kept !== undefined) stale.kept.isTroubled = false
+      giveUpTry(stale)
+      if (stale.variant !== undefined && isOver(exchange, head, stale.variant)) store.forget(stale.key, stale.variant)
       const nowMs = clock.monotonicMs()
       if (head.status === 304) keep(exchange, stale, renewedOf(exchange, stale, head, nowMs))
-      else stale.capture = captureOf(exchange, stale, head, nowMs)
+      else stale.capture = captureOf(store, exchange, stale, head, nowMs)
       return undefined
     },
 
     recover(exchange, refused) {
       const { stale } = exchange
       const cause = causeOf(refused.kind)
-      const servable = stale === undefined ? undefined : servableOf(stale)
+      const servable = stale === undefined ? undefined : servableOf(exchange, stale)
       if (servable === undefined || cause === undefined) return refused
-      if (stale?.kept !== undefined) stale.kept.isTroubled = true
+      if (stale?.kept !== undefined) {
+        // What the app answers may be the request's doing: only what it does not answer troubles the others.
+        if (!stale.isAnswered) stale.kept.isTroubled = true
+        giveUpTry(stale) // it has failed: how slowly the client reads what it gets instead keeps no other one from trying
+      }
       return serve(exchange, servable, cause)
     },
 
     onFinish(exchange, { kind }) {
       const { stale } = exchange
       if (stale === undefined) return
-      if (stale.isTry && stale.kept !== undefined) stale.kept.isTried = false
+      giveUpTry(stale)
       if (kind === 'replied') keep(exchange, stale, stale.capture?.reply())
+      stale.capture?.release()
     },
   }
 }
 
-const captureOf = (exchange: Exchange, stale: StaleUse, head: ReplyHead, nowMs: number): Capture | undefined => {
+/** Whether the app has taken back what is kept: by a newer reply that may not be, or by none. */
+const isOver = (exchange: Exchange, { status, headers }: ReplyHead, variant: KeptReply): boolean => {
+  if (status === 404 || status === 410) return true
+  if (status >= 400) return false
+  const { rawHeaders } = exchange.request
+  return status === 304
+    ? keepable(rawHeaders, variant.status, headers) === undefined
+    : status !== 206 && (keepable(rawHeaders, status, headers) === undefined || !isForEveryone(exchange, { headers }))
+}
+
+const giveUpTry = (stale: StaleUse): void => {
+  if (stale.isTry && stale.kept !== undefined) stale.kept.isTried = false
+  stale.isTry = false
+}
+
+const isUnsafe = ({ method }: Exchange): boolean =>
+  method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS' && method !== 'TRACE'
+
+/** 501 and 505 tell of the request. */
+const isFailure = (status: number): boolean => status >= 500 && status !== 501 && status !== 505
+
+const captureOf = (
+  store: StaleStore,
+  exchange: Exchange,
+  stale: StaleUse,
+  head: ReplyHead,
+  nowMs: number,
+): Capture | undefined => {
   const { rule, variant } = stale
+  const { storeBytes } = exchange.policy.policy.stale
+  const limitBytes = Math.min(rule.bodyBytes, storeBytes >> 3)
   if (!mayKeepFor(exchange) || !isForEveryone(exchange, head)) return undefined
   if (variant !== undefined && nowMs - variant.receivedAtMs < RENEWED_AFTER_MS) return undefined
-  if (Number(fieldValue(head.headers, 'content-length') ?? 0) > rule.bodyBytes) return undefined
+  if (Number(fieldValue(head.headers, 'content-length') ?? 0) > limitBytes) return undefined
   const found = keepable(exchange.request.rawHeaders, head.status, head.headers)
   if (found === undefined) return undefined
-  const { status, statusText } = head
+  const { status } = head
   const headers = copiedFields(head.headers)
-  const [pathAndQuery = ''] = copiedFields([exchange.target?.pathAndQuery ?? ''])
+  const [statusText, pathAndQuery] = [copied(head.statusText), copied(exchange.target?.pathAndQuery ?? '')]
   const tags = tagsOf(headers, exchange.route?.policy.cache.tags ?? [])
-  return new Capture({ ...found, status, statusText, headers, pathAndQuery, tags, receivedAtMs: nowMs }, rule.bodyBytes)
+  return new Capture(
+    { ...found, status, statusText, headers, pathAndQuery, tags, receivedAtMs: nowMs },
+    limitBytes,
+    store.underWay,
+    storeBytes >> 1,
+  )
 }
 
-/** Whether the policy does not keep replies of this type from those who share. */
-const isForEveryone = ({ route, path }: Exchange, { headers }: ReplyHead): boolean => {
-  const kind = contentKind(fieldValue(headers, 'content-type') ?? '', path) ?? 'other'
-  const visibility = route?.caching.of(kind).visibility
-  return visibility === 'public' || visibility === 'app'
+/** Whether neither the policy nor the app keeps a reply of this type from those who share, nor may cookies have chosen it. */
+const isForEveryone = (exchange: Exchange, { headers }: Pick<ReplyHead, 'headers'> | KeptReply): boolean => {
+  const { route, path } = exchange
+  const kind = contentKind(fieldValue(headers, 'content-type'), path) ?? 'other'
+  const rule = route?.caching.of(kind)
+  if (rule === undefined || (!rule.ignoresCookies && hasCookies(exchange))) return false
+  const { says, toCdn } = ownCaching(headers, parseDirectives)
+  if (toCdn !== undefined && (toCdn.noCache || !mayBeShared(toCdn))) return false
+  return rule.visibility === 'public' || (rule.visibility === 'app' && says)
 }
 
-const renewedOf = (exchange: Exchange, { variant }: StaleUse, head: ReplyHead, nowMs: number): KeptReply | undefined =>
-  variant === undefined ? undefined : renewed(variant, exchange.request.rawHeaders, head, nowMs)
+const renewedOf = (
+  exchange: Exchange,
+  { variant, kept }: StaleUse,
+  head: ReplyHead,
+  nowMs: number,
+): KeptReply | undefined =>
+  variant === undefined || kept?.replies.includes(variant) !== true
+    ? undefined
+    : renewed(variant, exchange.request.rawHeaders, head, exchange.route?.policy.cache.tags ?? [], nowMs)

@@ -1,6 +1,6 @@
 import { type Directives, parseDirectives } from '../cdn/cache-directives.ts'
 import { fieldValue, joinedFieldValue } from '../headers.ts'
-import type { VaryField } from './kept-reply.ts'
+import { copied, type VaryField } from './kept-reply.ts'
 
 /** Good ones, of which every cache knows what they mean (RFC 9110 §15.1). */
 const STATUSES = new Set([200, 203, 301, 308])
@@ -42,14 +42,20 @@ const servable = (said: Directives, freshSeconds = 0): number => {
   return said.sharedMaxAge === undefined ? Number.POSITIVE_INFINITY : freshSeconds // RFC 9111 §5.2.2.10
 }
 
+/** The app reads these as we have written them, not as the client sent them: what chose the reply is not known from the request. */
+const WRITTEN_BY_US = new Set([
+  ...['forwarded', 'x-forwarded-for', 'x-forwarded-port', 'x-forwarded-server', 'x-forwarded-prefix', 'x-real-ip'],
+  ...['x-forwarded-host', 'x-forwarded-proto', 'x-request-id', 'traceparent', 'tracestate', 'x-request-deadline-ms'],
+])
+
 /** Undefined where anything may have chosen it. */
 const varyOf = (requestHeaders: readonly string[], vary: string): readonly VaryField[] | undefined => {
   if (vary === '') return []
   const names = vary.split(',').map((name) => name.trim().toLowerCase())
-  if (names.includes('*')) return undefined
+  if (names.some((name) => name === '*' || WRITTEN_BY_US.has(name))) return undefined
   return [...new Set(names)]
     .filter((name) => name !== '')
-    .map((lowerName) => ({ lowerName, value: joinedFieldValue(requestHeaders, lowerName) }))
+    .map((lowerName) => ({ lowerName, value: copied(joinedFieldValue(requestHeaders, lowerName)) }))
 }
 
 const untilExpiry = (headers: readonly string[]): number | undefined => {

@@ -35,5 +35,6 @@ export const ageOf = ({ ageSeconds, receivedAtMs }: KeptReply, nowMs: number): n
 export type KeptHead = Omit<KeptReply, 'body'>
 
 /** A part of a string keeps all of it alive, and these are parts of a whole head: what is kept for long is a copy. */
-export const copiedFields = (headers: readonly string[]): string[] =>
-  headers.map((text) => Buffer.from(text, 'latin1').toString('latin1'))
+export const copiedFields = (headers: readonly string[]): string[] => headers.map(copied)
+
+export const copied = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')

@@ -3,6 +3,7 @@ import type { ReplyHead } from '../reply.ts'
 import { keepable } from './keepable.ts'
 import { copiedFields, type KeptReply } from './kept-reply.ts'
 import { hasTag } from './served-reply.ts'
+import { tagsOf } from './tags-of.ts'
 
 /** What a 304 does not tell anew of the reply that it confirms (RFC 9111 §3.2). */
 const STAYS = new Set(['content-encoding', 'content-length', 'content-range', 'content-type'])
@@ -16,6 +17,7 @@ export const renewed = (
   kept: KeptReply,
   requestHeaders: readonly string[],
   { headers: news }: ReplyHead,
+  tagsOfRoute: readonly string[],
   nowMs: number,
 ): KeptReply | undefined => {
   const own = fieldValue(kept.headers, 'etag')
@@ -28,7 +30,9 @@ export const renewed = (
     ...without(news, (name) => STAYS.has(name)),
   ]
   const found = keepable(requestHeaders, kept.status, headers)
-  return found && { ...kept, ...found, headers: copiedFields(headers), receivedAtMs: nowMs }
+  if (found === undefined) return undefined
+  const copied = copiedFields(headers)
+  return { ...kept, ...found, headers: copied, tags: tagsOf(copied, tagsOfRoute), receivedAtMs: nowMs }
 }
 
 const without = (headers: readonly string[], isLeftOut: (lowerName: string) => boolean): string[] => {

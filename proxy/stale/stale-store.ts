@@ -26,6 +26,8 @@ export class StaleStore {
   #currentBytes = 0
   #previousBytes = 0
   #bytesLimit = 0
+  /** Bytes of replies that are on their way to be kept. */
+  readonly underWay = { bytes: 0 }
   /** How many replies have been served out of it, by why. */
   readonly served = new Map<StaleCause, number>()
 
@@ -56,10 +58,28 @@ export class StaleStore {
     this.#bytesLimit = bytesLimit
     if (bytesOfReply(reply) > bytesLimit >> 3) return
     const kept = this.get(key) ?? { replies: [], isTroubled: false, isTried: false }
-    this.#drop(key)
     const others = kept.replies.filter((other) => !isSameVariant(other, reply))
-    kept.replies = [reply, ...others.slice(0, VARIANTS_LIMIT - 1)]
+    // What came sooner and ended later is not the last one.
+    if (kept.replies.some((other) => !others.includes(other) && other.receivedAtMs > reply.receivedAtMs)) return
+    this.#drop(key)
+    const replies = [reply, ...others.slice(0, VARIANTS_LIMIT - 1)]
+    while (bytesOf(key, { ...kept, replies }) > bytesLimit >> 1) replies.pop()
+    kept.replies = replies
     this.#add(key, kept, bytesOf(key, kept))
+  }
+
+  /** Drops all that is kept of an address. */
+  drop(key: string): void {
+    this.#drop(key)
+  }
+
+  /** Drops one reply: the app has said since that there is none to be kept any more. */
+  forget(key: string, reply: KeptReply): void {
+    const kept = this.#current.get(key) ?? this.#previous.get(key)
+    if (kept === undefined || !kept.replies.includes(reply)) return
+    this.#drop(key)
+    kept.replies = kept.replies.filter((other) => other !== reply)
+    if (kept.replies.length > 0) this.#add(key, kept, bytesOf(key, kept))
   }
 
   /** Drops the replies that are not to be served any more. @returns how many */

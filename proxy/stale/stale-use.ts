@@ -22,7 +22,9 @@ export interface StaleUse {
   /** The same, where it may be served. */
   readonly servable: KeptReply | undefined
   /** Whether this exchange tries an app that has failed, while others are served what is kept. */
-  readonly isTry: boolean
+  isTry: boolean
+  /** Whether the app has answered, with an error of its own. */
+  isAnswered: boolean
   /** Of purges, when the exchange began. */
   readonly generation: number
   /** The reply's body, while it comes. */
@@ -31,12 +33,15 @@ export interface StaleUse {
 
 /** What is kept is for everyone: nothing is, and nothing is served, that somebody's credentials may have chosen. */
 export const asksForWhatIsKept = (exchange: Exchange): boolean => {
-  const { method, hasBody, isHandshake, request, route } = exchange
+  const { method, hasBody, isHandshake, request } = exchange
   if ((method !== 'GET' && method !== 'HEAD') || hasBody || isHandshake) return false
   const { rawHeaders } = request
-  if (fieldValue(rawHeaders, 'authorization') !== undefined) return false
-  return route?.policy.cache.ignoreCookies === true || withoutOwnCookie(joinedFieldValue(rawHeaders, 'cookie')) === ''
+  return fieldValue(rawHeaders, 'authorization') === undefined
 }
+
+/** Besides our own, which the app never sees. */
+export const hasCookies = ({ request: { rawHeaders } }: Exchange): boolean =>
+  withoutOwnCookie(joinedFieldValue(rawHeaders, 'cookie')) !== ''
 
 /** Of whoever says `no-store` nothing is kept (RFC 9111 §5.2.1.5). */
 export const mayKeepFor = ({ method, request }: Exchange): boolean =>
@@ -44,7 +49,8 @@ export const mayKeepFor = ({ method, request }: Exchange): boolean =>
   fieldValue(request.rawHeaders, 'range') === undefined &&
   parseDirectives(joinedFieldValue(request.rawHeaders, 'cache-control'))?.noStore === false
 
-export const keyOf = ({ target }: Exchange): string => `${target?.host.toLowerCase()} ${target?.pathAndQuery}`
+export const keyOf = ({ target, from }: Exchange): string =>
+  `${from.scheme} ${target?.host.toLowerCase()} ${target?.pathAndQuery}`
 
 /** Whether it is not too old, by what the app and the operator say. */
 export const isServable = (reply: KeptReply, { keepSeconds }: StaleRule, nowMs: number): boolean => {

@@ -9,9 +9,16 @@ const KEYS_LIMIT = 256
 /** Fastly: by surrogate key, many at once; by URL, one at a time; or all of a service, which is never soft. */
 export const fastly: CdnProvider = {
   valuesPerCall: (kind, { valuesPerCall }) => (kind === 'tag' ? Math.min(valuesPerCall, KEYS_LIMIT) : 1),
-  problemOf: (kind) =>
-    kind === 'prefix' ? 'Fastly purges no prefixes: give the routes a tag (cache.tags), and purge that.' : undefined,
-  send(batch, { target = '', url = API }, token) {
+  problemOf(kind, values) {
+    if (kind === 'prefix') return 'Fastly purges no prefixes: give the routes a tag (cache.tags), and purge that.'
+    if (kind === 'tag' && !values.every((value) => /^[\x21-\x7e]+$/.test(value)))
+      return 'Fastly knows no tags but of ASCII.'
+    if (kind === 'url' && values.some((value) => urlParts(value) === undefined)) return 'This is no URL of a page.'
+    return undefined
+  },
+  async send(batch, { target = '', url = API }, token) {
+    const error = this.problemOf(batch.kind, batch.values) // the policy may have named another CDN when it was accepted
+    if (error !== undefined) return { kind: 'refused', error }
     const headers = {
       'Fastly-Key': token,
       Accept: 'application/json',

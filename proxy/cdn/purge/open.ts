@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '#shared/log.ts'
 import { LeaderLock } from '#shared/redis/leader-lock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
@@ -13,6 +14,7 @@ import { RedisPurgeLedger } from './redis-purge-ledger.ts'
 
 /** How often is looked whether there is something to be told to the CDN. */
 const DELIVERY_INTERVAL_MS = 250
+const CLOSED_WITHIN_MS = 1_000
 
 export interface PurgingState {
   readonly purges: Purges
@@ -81,7 +83,8 @@ export const openPurges = async (
     },
     async close() {
       clearInterval(timer)
-      await delivering
+      // A CDN that hangs holds no drain up: what it has not taken is told by another one, once its lease has passed.
+      await Promise.race([delivering, delay(CLOSED_WITHIN_MS, undefined, { ref: false })])
       await lock?.close()
       credentials.close()
       await purges.close()

@@ -105,6 +105,34 @@ describe('Fastly', () => {
   })
 })
 
+it('no URL leads out of Fastly’s API for purges', async () => {
+  const { url, seen } = await startCdn()
+  for (const value of [
+    ...[
+      'https://a.example/../../service/other/purge_all',
+      'https://../service/other/purge_all',
+      'https://a.example/%2e%2E/x',
+    ],
+    ...[
+      'https://a.example/a\\..\\..\\tokens',
+      'https://a.example/./x',
+      'https://user@a.example/',
+      'https://a.example/x/..',
+    ],
+  ]) {
+    expect(providers.fastly.problemOf('url', [value])).toBeDefined()
+    expect(await send('fastly', url, { kind: 'url', values: [value], isSoft: true })).toMatchObject({ kind: 'refused' })
+  }
+  expect(providers.fastly.problemOf('tag', ['日本'])).toBeDefined()
+  expect(await send('fastly', url, { kind: 'prefix', values: ['https://a.example/a/'], isSoft: true })).toMatchObject({
+    kind: 'refused',
+  })
+  expect(seen).toEqual([])
+  expect(await send('fastly', url, { kind: 'url', values: ['https://a.example/a..b/c?d=/../'], isSoft: true })).toEqual(
+    { kind: 'done' },
+  )
+})
+
 it('a webhook is told of all, signed', async () => {
   const { url, seen } = await startCdn({ status: 204 })
   expect(await send('webhook', `${url}/purge`, { kind: 'tag', values: ['a'], isSoft: false })).toEqual({ kind: 'done' })

@@ -90,7 +90,40 @@ describe('purges go to the CDN', () => {
   })
 })
 
+describe('a purge of more calls than the CDN allows at once', () => {
+  it('is delivered by and by, no value twice, and holds no other up', async () => {
+    const { accept, deliver, sent, stateOf, pass } = start({ callsPerMinute: 60, burst: 5, valuesPerCall: 1 })
+    await accept('many', { values: Array.from({ length: 30 }, (_, index) => `v${index}`) })
+    await accept('other')
+    for (let second = 0; second < 60; second++) {
+      await deliver()
+      pass(1_000)
+    }
+    expect(sent).toHaveLength(31)
+    expect([await stateOf('many'), await stateOf('other')]).toMatchObject([
+      { state: 'delivered' },
+      { state: 'delivered' },
+    ])
+  })
+})
+
 describe('a purge that the CDN does not take', () => {
+  it('fails by itself: those that were in its call are delivered', async () => {
+    const { accept, deliver, stateOf, answers, pass } = start()
+    answers(({ values }) => (values.includes('bad') ? { kind: 'refused', error: '400 bad' } : { kind: 'done' }))
+    for (const id of ['good', 'bad', 'also good']) await accept(id)
+    for (let second = 0; second < 5; second++) {
+      await deliver()
+      pass(2_000)
+    }
+    const states = await Promise.all(['good', 'bad', 'also good'].map(stateOf))
+    expect(states).toMatchObject([
+      { state: 'delivered' },
+      { state: 'failed', error: '400 bad' },
+      { state: 'delivered' },
+    ])
+  })
+
   it('is tried again, later each time, and never sooner than the CDN says', async () => {
     const { accept, deliver, sent, stateOf, answers, pass } = start()
     answers(() => ({ kind: 'again', error: '503 no' }))

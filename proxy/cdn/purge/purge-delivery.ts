@@ -27,6 +27,10 @@ export class PurgeDelivery {
   readonly #clock: Clock
   readonly #random: () => number
   readonly #budget: CallBudget
+  /** Of purges that are not settled, what the CDN has taken already: it is not told again. */
+  readonly #taken = new Map<string, Set<string>>()
+  /** Purges of a call that was refused for one of them, nobody knows which: each goes by itself. */
+  readonly #alone = new Set<string>()
   /** Calls that the CDN has taken, and that it has not. */
   readonly calls = { done: 0, again: 0, refused: 0 }
 
@@ -44,11 +48,29 @@ export class PurgeDelivery {
     if (due.length === 0) return
     /** Of each purge, what its calls have come to so far: the worst counts. */
     const results = new Map<string, PurgeResult>()
-    for (const batch of batchesOf(due, (kind) => target.provider.valuesPerCall(kind, target.settings))) {
-      const result = await this.#send(batch, target)
-      for (const id of batch.ids) results.set(id, worse(results.get(id), result))
+    const left = due.map(({ order, attempts }) => {
+      const taken = this.#taken.get(order.id)
+      const values = order.values.filter((value) => taken?.has(value) !== true)
+      return { order: { ...order, values }, attempts }
+    })
+    const size = (kind: PurgeBatch['kind']) => target.provider.valuesPerCall(kind, target.settings)
+    for (const batch of batchesOf(left, size, this.#alone)) {
+      const result = this.#apart(batch, await this.#send(batch, target))
+      for (const id of batch.ids) {
+        results.set(id, worse(results.get(id), result))
+        if (result.kind !== 'done') continue
+        const taken = this.#taken.get(id) ?? new Set()
+        for (const value of batch.values) taken.add(value)
+        this.#taken.set(id, taken)
+      }
     }
-    await this.#ledger.settle(due.map((one) => this.#changeOf(one, results.get(one.order.id) ?? { kind: 'done' })))
+    const changes = due.map((one) => this.#changeOf(one, results.get(one.order.id) ?? { kind: 'done' }))
+    for (const { id, againInMs } of changes) {
+      if (againInMs !== undefined) continue
+      this.#taken.delete(id)
+      this.#alone.delete(id)
+    }
+    await this.#ledger.settle(changes)
   }
 
   async #send(batch: PurgeBatch, { provider, settings, token }: CdnTarget): Promise<PurgeResult> {
@@ -57,6 +79,13 @@ export class PurgeDelivery {
     const result = await provider.send(batch, settings, token)
     this.calls[result.kind]++
     return result
+  }
+
+  /** A call that was refused says nothing of each of its purges. */
+  #apart({ ids }: PurgeBatch, result: PurgeResult): PurgeResult {
+    if (result.kind !== 'refused' || ids.length === 1) return result
+    for (const id of ids) this.#alone.add(id)
+    return NOT_YET
   }
 
   #changeOf({ order, attempts }: DuePurge, result: PurgeResult): DeliveryChange {
@@ -87,14 +116,21 @@ export class PurgeDelivery {
 /** Not a try: the CDN allows no more calls for now. */
 const NOT_YET: PurgeResult = { kind: 'again', error: 'the CDN allows no more calls for now' }
 
-const SEVERITY = { done: 0, again: 1, refused: 2 }
+const SEVERITY = { done: 0, again: 2, refused: 3 }
+
+/** What has been tried counts more than what has not. */
+const severityOf = (result: PurgeResult): number => (result === NOT_YET ? 1 : SEVERITY[result.kind])
 
 const worse = (one: PurgeResult | undefined, other: PurgeResult): PurgeResult =>
-  one === undefined || SEVERITY[other.kind] >= SEVERITY[one.kind] ? other : one
+  one === undefined || severityOf(other) >= severityOf(one) ? other : one
 
 /** Values of many purges in as few calls as can be, each of one kind. */
-const batchesOf = (due: readonly DuePurge[], valuesPerCall: (kind: PurgeBatch['kind']) => number): PurgeBatch[] => {
-  const groups = Map.groupBy(due, ({ order }) => `${order.kind} ${order.isSoft}`)
+const batchesOf = (
+  due: readonly DuePurge[],
+  valuesPerCall: (kind: PurgeBatch['kind']) => number,
+  alone: ReadonlySet<string>,
+): PurgeBatch[] => {
+  const groups = Map.groupBy(due, ({ order }) => `${order.kind} ${order.isSoft} ${alone.has(order.id) ? order.id : ''}`)
   return [...groups.values()].flatMap((purges): PurgeBatch[] => {
     const [
       {

@@ -111,6 +111,25 @@ describe('a fleet', () => {
     expect(late.applied.generation).toBe(1)
   })
 
+  it('one that begins without Redis, and hears of none meanwhile, empties all that it has kept', async () => {
+    const own = await new RedisProcess(await freePort()).start()
+    onTestFinished(() => own.close())
+    const service = newService()
+    const ledger = await inRedis(service, 'late', own.port)
+    const one = await join(service, 'one', own.port)
+    own.freeze()
+    expect(await ledger.news()).toBeUndefined()
+    own.thaw()
+    await eventually('a purge is accepted', async () => (await one.purges.order(given, false)) !== undefined)
+    let news: Awaited<ReturnType<typeof ledger.news>>
+    await eventually('it is heard of', async () => {
+      news = await ledger.news()
+      return news !== undefined
+    })
+    expect(news).toMatchObject({ hasGap: true })
+    expect(await ledger.news()).toMatchObject({ hasGap: false })
+  }, 60_000)
+
   it('accepts nothing while Redis is lost; and what may have been missed empties all', async () => {
     const own = await new RedisProcess(await freePort()).start()
     onTestFinished(() => own.close())

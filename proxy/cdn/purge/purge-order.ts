@@ -45,9 +45,13 @@ export interface PurgeReport {
 
 const URL_PARTS = /^https?:\/\/([^/?#]+)([^#]*)$/i
 
+/** Dots that a client resolves before it sends them, and what it takes for a slash: within the path of an API they lead out of it. */
+const LEADS_ELSEWHERE = /\\|\/(?:\.|%2e){1,2}(?:\/|$)/i
+
 /** The host and the rest of an absolute URL, as they stand there; undefined where it is none. */
 export const urlParts = (url: string): { readonly host: string; readonly pathAndQuery: string } | undefined => {
   const [, host, rest = ''] = URL_PARTS.exec(url) ?? []
-  if (host === undefined) return undefined
+  if (host === undefined || LEADS_ELSEWHERE.test(`/${host}${rest.replace(/\?.*$/, '')}`) || host.includes('@'))
+    return undefined
   return { host: host.toLowerCase(), pathAndQuery: rest.startsWith('/') ? rest : `/${rest}` }
 }

@@ -69,7 +69,8 @@ if known < tonumber(last) and (found[2] == nil or tonumber(found[2]) > known + 1
 local answer = {ARGV[1], 0}
 for i = 1, #found, 2 do
   answer[1] = string.format('%.0f', tonumber(found[i + 1]))
-  answer[#answer + 1] = redis.call('HGET', KEYS[3], found[i])
+  local order = redis.call('HGET', KEYS[3], found[i])
+  if order then answer[#answer + 1] = order else answer[2] = 1 end
 end
 return answer
 `)

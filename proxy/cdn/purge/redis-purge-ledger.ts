@@ -12,6 +12,8 @@ export class RedisPurgeLedger implements PurgeLedger {
   readonly #channel: string
   /** The number of the last purge that has been told here; undefined before it has asked. */
   #reached: number | undefined
+  /** Whether it has asked in vain. */
+  #hasMissed = false
 
   /** @param instanceId '' for one that serves nothing, and need not confirm anything */
   constructor(redis: RedisGuard, instanceId: string) {
@@ -40,11 +42,16 @@ export class RedisPurgeLedger implements PurgeLedger {
         this.#instanceId,
       ]),
     )) as [string, number, ...string[]] | undefined
-    if (answer === undefined) return undefined
+    if (answer === undefined) {
+      this.#hasMissed = true
+      return undefined
+    }
     const [reached, hasGap, ...texts] = answer
+    // Before the first answer it has heard of none, and may have kept what was purged meanwhile.
+    const isLate = this.#reached === undefined && this.#hasMissed
     this.#reached = Number(reached)
     const orders = texts.map((text) => (JSON.parse(text) as { order: PurgeOrder }).order)
-    return { orders, hasGap: hasGap === 1 }
+    return { orders, hasGap: hasGap === 1 || isLate }
   }
 
   async report(id: string): Promise<PurgeReport | 'unknown' | undefined> {
@@ -82,6 +89,7 @@ export class RedisPurgeLedger implements PurgeLedger {
   }
 
   async close(): Promise<void> {
+    await this.#call((commander) => commander.zrem(this.#key('confirmed'), this.#instanceId))
     await this.#call((commander) => commander.zrem(this.#key('alive'), this.#instanceId))
   }
 

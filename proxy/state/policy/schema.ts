@@ -95,7 +95,7 @@ const route = z.strictObject({
       ),
       bodyBytes: bytes({ min: 1, max: 64 * MEBIBYTE })
         .default(MEBIBYTE)
-        .describe('Larger replies are not kept.'),
+        .describe('Larger replies are not kept, nor those above an eighth of `stale.storeBytes`.'),
     })
     .optional()
     .describe('Whether the last good reply is served while the app fails.'),
