@@ -8,7 +8,7 @@ routes:
   listings: {match: {path: /listings}, limits: [per-client]}
   listing: {match: {path: "/listings/:id"}, limits: [per-client]}
 limits:
-  per-client: {requests: 10, perSeconds: 1, burst: 20}
+  per-client: {requests: 5, perSeconds: 1, burst: 15}
 blocking:
   violations: 10
   windowSeconds: 60
