@@ -223,7 +223,7 @@ describe('the time for all of an exchange', () => {
       return Number(/\r\n\r\n(\d+)$/.exec(client.received())?.[1])
     }
     const first = await told(1)
-    expect(first).toBeLessThanOrEqual(NEVER_MS - 200)
+    expect(first).toBeLessThanOrEqual(NEVER_MS - 150) // it was sent 200 ms before, and may have been read later
     await delay(1_500)
     client.send(GET)
     expect(await told(2)).toBeGreaterThan(first - 1_500)
