@@ -2,12 +2,12 @@ import { isHashedName } from '#shared/content-name.ts'
 import { fieldValue, joinedFieldValue } from '../headers.ts'
 import type { Facts } from '../layer.ts'
 import { type ReplyHead, setHeader } from '../reply.ts'
-import { withoutOwnCookie } from '../state/challenge/clearance-fields.ts'
 import { type CacheDecision, cacheDecision } from './cache-decision.ts'
 import { cacheFields, type VendorProfile } from './cache-fields.ts'
 import type { CacheRule, CacheRules, ReadyRule } from './cache-rules.ts'
 import { cachingBits, cachingField, SAYS_HOW_TO_CACHE, SETS_COOKIE, saysHowToCache, VARIES } from './caching-field.ts'
 import { type ContentKind, contentKind } from './content-kind.ts'
+import { hasCookies } from './has-cookies.ts'
 import { type OwnCaching, ownCaching } from './own-caching.ts'
 import { mergedTags, tagsFit } from './tags.ts'
 import { mergedVary, variesBy, variesByAnything } from './vary.ts'
@@ -121,16 +121,6 @@ const isOfOneClient = ({ ignoresCookies }: CacheRule, vary: string, { request }:
   // An app that says that cookies change its reply knows better than the policy.
   if (ignoresCookies && (vary === '' || !variesBy(vary, 'cookie'))) return false
   return hasCookies(rawHeaders)
-}
-
-/** Whether there are cookies, besides the clearance, which the app never sees. */
-const hasCookies = (rawHeaders: readonly string[]): boolean => {
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] as string
-    if (name.length !== 6 || name.toLowerCase() !== 'cookie') continue
-    if (withoutOwnCookie(rawHeaders[index + 1] as string) !== '') return true
-  }
-  return false
 }
 
 /** Whether nothing need be written: the app's own fields say it, and say it so that the CDN understands. */

@@ -1,7 +1,5 @@
 import type { Clock } from '#shared/clock.ts'
-import { mayBeShared, parseDirectives } from '../cdn/cache-directives.ts'
-import { contentKind } from '../cdn/content-kind.ts'
-import { ownCaching } from '../cdn/own-caching.ts'
+import { copiedText } from '#shared/copied-text.ts'
 import type { Exchange } from '../exchange.ts'
 import { fieldValue } from '../headers.ts'
 import { type Layer, PASS } from '../layer.ts'
@@ -10,20 +8,20 @@ import type { Reply, ReplyHead } from '../reply.ts'
 import type { AppliedPurges } from '../stale/applied-purges.ts'
 import { Capture } from '../stale/capture.ts'
 import { keepable } from '../stale/keepable.ts'
-import { copied, copiedFields, type KeptReply } from '../stale/kept-reply.ts'
+import { copiedFields, type KeptReply } from '../stale/kept-reply.ts'
 import { renewed } from '../stale/renewed.ts'
 import { type StaleCause, servedReply } from '../stale/served-reply.ts'
 import { type StaleStore, variantFor } from '../stale/stale-store.ts'
 import {
   asksForWhatIsKept,
   causeOf,
-  hasCookies,
+  isForEveryone,
   isServable,
+  keptFor,
   keyOf,
   mayKeepFor,
   type StaleUse,
 } from '../stale/stale-use.ts'
-import { tagsOf } from '../stale/tags-of.ts'
 
 /** What is younger than this is not kept anew: to copy every reply of a busy address would cost more than it is worth. */
 const RENEWED_AFTER_MS = 1_000
@@ -33,8 +31,9 @@ const RENEWED_AFTER_MS = 1_000
  *
  *     keep   a good public reply, once its last byte has gone out; a 304 of the app makes what is kept as good as new
  *     serve  in the place of a refusal that is the app's fault, or of its own 5xx
- *     try    once the app has failed at an address, one request at a time tries it, and the others are served what is
+ *     try    once the app has not answered at an address, one request at a time tries it, and the others are served what is
  *            kept at once, until it answers
+ *     drop   what the app has taken back, or has been asked to change
  */
 export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Clock): Layer => {
   const serve = (exchange: Exchange, reply: KeptReply, cause: StaleCause): Reply => {
@@ -128,10 +127,9 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
 const isOver = (exchange: Exchange, { status, headers }: ReplyHead, variant: KeptReply): boolean => {
   if (status === 404 || status === 410) return true
   if (status >= 400) return false
-  const { rawHeaders } = exchange.request
-  return status === 304
-    ? keepable(rawHeaders, variant.status, headers) === undefined
-    : status !== 206 && (keepable(rawHeaders, status, headers) === undefined || !isForEveryone(exchange, { headers }))
+  if (status === 206) return false
+  const found = keepable(keptFor(exchange), status === 304 ? variant.status : status, headers)
+  return found === undefined || (status !== 304 && !isForEveryone(exchange, found))
 }
 
 const giveUpTry = (stale: StaleUse): void => {
@@ -155,32 +153,14 @@ const captureOf = (
   const { rule, variant } = stale
   const { storeBytes } = exchange.policy.policy.stale
   const limitBytes = Math.min(rule.bodyBytes, storeBytes >> 3)
-  if (!mayKeepFor(exchange) || !isForEveryone(exchange, head)) return undefined
+  if (!mayKeepFor(exchange)) return undefined
   if (variant !== undefined && nowMs - variant.receivedAtMs < RENEWED_AFTER_MS) return undefined
   if (Number(fieldValue(head.headers, 'content-length') ?? 0) > limitBytes) return undefined
-  const found = keepable(exchange.request.rawHeaders, head.status, head.headers)
-  if (found === undefined) return undefined
-  const { status } = head
-  const headers = copiedFields(head.headers)
-  const [statusText, pathAndQuery] = [copied(head.statusText), copied(exchange.target?.pathAndQuery ?? '')]
-  const tags = tagsOf(headers, exchange.route?.policy.cache.tags ?? [])
-  return new Capture(
-    { ...found, status, statusText, headers, pathAndQuery, tags, receivedAtMs: nowMs },
-    limitBytes,
-    store.underWay,
-    storeBytes >> 1,
-  )
-}
-
-/** Whether neither the policy nor the app keeps a reply of this type from those who share, nor may cookies have chosen it. */
-const isForEveryone = (exchange: Exchange, { headers }: Pick<ReplyHead, 'headers'> | KeptReply): boolean => {
-  const { route, path } = exchange
-  const kind = contentKind(fieldValue(headers, 'content-type'), path) ?? 'other'
-  const rule = route?.caching.of(kind)
-  if (rule === undefined || (!rule.ignoresCookies && hasCookies(exchange))) return false
-  const { says, toCdn } = ownCaching(headers, parseDirectives)
-  if (toCdn !== undefined && (toCdn.noCache || !mayBeShared(toCdn))) return false
-  return rule.visibility === 'public' || (rule.visibility === 'app' && says)
+  const found = keepable(keptFor(exchange), head.status, head.headers)
+  if (found === undefined || !isForEveryone(exchange, found)) return undefined
+  const [statusText, pathAndQuery] = [copiedText(head.statusText), copiedText(exchange.target?.pathAndQuery ?? '')]
+  const kept = { ...found, status: head.status, statusText, headers: copiedFields(head.headers), pathAndQuery }
+  return new Capture({ ...kept, receivedAtMs: nowMs }, limitBytes, store.underWay, storeBytes >> 1)
 }
 
 const renewedOf = (
@@ -191,4 +171,4 @@ const renewedOf = (
 ): KeptReply | undefined =>
   variant === undefined || kept?.replies.includes(variant) !== true
     ? undefined
-    : renewed(variant, exchange.request.rawHeaders, head, exchange.route?.policy.cache.tags ?? [], nowMs)
+    : renewed(variant, keptFor(exchange), head, nowMs)

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { keepable } from './keepable.ts'
 
 const of = (fields: Readonly<Record<string, string>>, status = 200, request: readonly string[] = []) =>
-  keepable(request, status, Object.entries(fields).flat())
+  keepable({ rawHeaders: request, path: '/a', tags: ['of-route'] }, status, Object.entries(fields).flat())
 
 describe('a reply is kept', () => {
   it.each([
@@ -37,6 +37,17 @@ describe('a reply is kept', () => {
     ])
   })
 
+  it('with its type, its tags and those of its route, and whether the app has said anything', () => {
+    const fields = {
+      'Content-Type': 'text/html',
+      'Surrogate-Key': 'a b',
+      'Cache-Tag': 'b,c',
+      'Cache-Control': 'public',
+    }
+    expect(of(fields)).toMatchObject({ kind: 'html', tags: ['a', 'b', 'c', 'of-route'], isSaid: true })
+    expect(of({})).toMatchObject({ kind: 'other', tags: ['of-route'], isSaid: false })
+  })
+
   it('with the age that it has already', () => {
     expect(of({ Age: '40', 'Cache-Control': 'max-age=60, must-revalidate' })).toMatchObject({ ageSeconds: 40 })
   })
@@ -56,6 +67,9 @@ describe('a reply is not kept', () => {
     { 'Cache-Control': 'max-age="60' },
     { 'Cache-Control': 'max-age=-1' },
     { Pragma: 'no-cache' },
+    { 'CDN-Cache-Control': 'no-store' },
+    { 'Cache-Control': 'max-age=60', 'Surrogate-Control': 'private' },
+    { 'CDN-Cache-Control': 'no-cache' },
     { 'Set-Cookie': 'a=b' },
     { Vary: 'Accept, *' },
   ])('with %j', (fields) => {

@@ -1,39 +1,50 @@
-import { type Directives, parseDirectives } from '../cdn/cache-directives.ts'
+import { copiedText } from '#shared/copied-text.ts'
+import { type Directives, mayBeShared, parseDirectives } from '../cdn/cache-directives.ts'
+import { contentKind } from '../cdn/content-kind.ts'
+import { ownCaching } from '../cdn/own-caching.ts'
+import { mergedTags } from '../cdn/tags.ts'
 import { fieldValue, joinedFieldValue } from '../headers.ts'
-import { copied, type VaryField } from './kept-reply.ts'
+import type { KeptReply, VaryField } from './kept-reply.ts'
 
 /** Good ones, of which every cache knows what they mean (RFC 9110 §15.1). */
 const STATUSES = new Set([200, 203, 301, 308])
 
 /** What a reply says of its being kept. */
-export interface Keepable {
-  readonly vary: readonly VaryField[]
-  readonly ageSeconds: number
-  readonly freshSeconds: number | undefined
-  readonly servableSeconds: number
+export type Keepable = Pick<
+  KeptReply,
+  'vary' | 'ageSeconds' | 'freshSeconds' | 'servableSeconds' | 'kind' | 'isSaid' | 'tags'
+>
+
+/** Of the request, as far as a reply to it is kept by it. */
+export interface KeptFor {
+  readonly rawHeaders: readonly string[]
+  readonly path: string
+  /** Of its route, for purges. */
+  readonly tags: readonly string[]
 }
 
 /**
  * Whether a reply to a request without credentials may be kept (RFC 9111 §3), and how old it may then be served in the
  * place of a failure (§4.2.4, RFC 5861 §4). Undefined where it may not.
  */
-export const keepable = (
-  requestHeaders: readonly string[],
-  status: number,
-  headers: readonly string[],
-): Keepable | undefined => {
-  if (!STATUSES.has(status) || fieldValue(headers, 'set-cookie') !== undefined) return undefined
-  const cacheControl = joinedFieldValue(headers, 'cache-control')
-  const directives = parseDirectives(cacheControl)
-  if (directives === undefined || directives.noStore || directives.isPrivate || directives.noCache) return undefined
-  if (cacheControl === '' && /no-cache/i.test(joinedFieldValue(headers, 'pragma'))) return undefined
-  const vary = varyOf(requestHeaders, joinedFieldValue(headers, 'vary'))
+export const keepable = (request: KeptFor, status: number, headers: readonly string[]): Keepable | undefined => {
+  if (!STATUSES.has(status)) return undefined
+  const { toAll, toCdn, says, setsCookie, tags, vary: varies } = ownCaching(headers, parseDirectives)
+  if (setsCookie || !isForCaches(toAll) || (toCdn !== undefined && !isForCaches(toCdn))) return undefined
+  const vary = varyOf(request.rawHeaders, varies)
   if (vary === undefined) return undefined
   const ageSeconds = seconds(fieldValue(headers, 'age')) ?? 0
-  const freshSeconds = directives.sharedMaxAge ?? directives.maxAge ?? untilExpiry(headers)
-  const servableSeconds = servable(directives, freshSeconds)
-  return servableSeconds <= ageSeconds ? undefined : { vary, ageSeconds, freshSeconds, servableSeconds }
+  const freshSeconds = toAll.sharedMaxAge ?? toAll.maxAge
+  const servableSeconds = servable(toAll, freshSeconds)
+  if (servableSeconds <= ageSeconds) return undefined
+  return {
+    ...{ vary, ageSeconds, freshSeconds, servableSeconds, isSaid: says },
+    kind: contentKind(fieldValue(headers, 'content-type'), request.path) ?? 'other',
+    tags: mergedTags(tags.map(copiedText), request.tags),
+  }
 }
+
+const isForCaches = (said: Directives): boolean => mayBeShared(said) && !said.noCache
 
 /** Stale for as long as the app allows it (`stale-if-error`); not at all where it forbids it; else it is the operator's to say. */
 const servable = (said: Directives, freshSeconds = 0): number => {
@@ -55,15 +66,7 @@ const varyOf = (requestHeaders: readonly string[], vary: string): readonly VaryF
   if (names.some((name) => name === '*' || WRITTEN_BY_US.has(name))) return undefined
   return [...new Set(names)]
     .filter((name) => name !== '')
-    .map((lowerName) => ({ lowerName, value: copied(joinedFieldValue(requestHeaders, lowerName)) }))
-}
-
-const untilExpiry = (headers: readonly string[]): number | undefined => {
-  const expires = fieldValue(headers, 'expires')
-  if (expires === undefined) return undefined
-  const [expiresAtMs, dateMs] = [Date.parse(expires), Date.parse(fieldValue(headers, 'date') ?? '')]
-  // `Expires: 0`, and whatever else is no time, has passed (RFC 9111 §5.3).
-  return Number.isNaN(expiresAtMs) || Number.isNaN(dateMs) ? 0 : Math.max(0, Math.floor((expiresAtMs - dateMs) / 1_000))
+    .map((lowerName) => ({ lowerName, value: copiedText(joinedFieldValue(requestHeaders, lowerName)) }))
 }
 
 /** Digits alone, as delta-seconds are; undefined for anything else. */

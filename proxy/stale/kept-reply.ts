@@ -1,3 +1,6 @@
+import { copiedText } from '#shared/copied-text.ts'
+import type { ContentKind } from '../cdn/content-kind.ts'
+
 /** A reply of the app, kept to be served in the place of a failure. */
 export interface KeptReply {
   readonly status: number
@@ -19,6 +22,10 @@ export interface KeptReply {
   readonly freshSeconds: number | undefined
   /** How old it may be served, as far as the app has a say in it. */
   readonly servableSeconds: number
+  /** Of its content, by which the policy tells replies apart. */
+  readonly kind: ContentKind
+  /** Whether the app has said what caches may do with it. */
+  readonly isSaid: boolean
 }
 
 export interface VaryField {
@@ -34,7 +41,5 @@ export const ageOf = ({ ageSeconds, receivedAtMs }: KeptReply, nowMs: number): n
 /** What is known of a reply before its body has come. */
 export type KeptHead = Omit<KeptReply, 'body'>
 
-/** A part of a string keeps all of it alive, and these are parts of a whole head: what is kept for long is a copy. */
-export const copiedFields = (headers: readonly string[]): string[] => headers.map(copied)
-
-export const copied = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')
+/** For what is kept for long. */
+export const copiedFields = (headers: readonly string[]): string[] => headers.map(copiedText)

@@ -1,9 +1,8 @@
 import { fieldValue } from '../headers.ts'
 import type { ReplyHead } from '../reply.ts'
-import { keepable } from './keepable.ts'
+import { type KeptFor, keepable } from './keepable.ts'
 import { copiedFields, type KeptReply } from './kept-reply.ts'
 import { hasTag } from './served-reply.ts'
-import { tagsOf } from './tags-of.ts'
 
 /** What a 304 does not tell anew of the reply that it confirms (RFC 9111 §3.2). */
 const STAYS = new Set(['content-encoding', 'content-length', 'content-range', 'content-type'])
@@ -15,13 +14,12 @@ const STAYS = new Set(['content-encoding', 'content-length', 'content-range', 'c
  */
 export const renewed = (
   kept: KeptReply,
-  requestHeaders: readonly string[],
+  request: KeptFor,
   { headers: news }: ReplyHead,
-  tagsOfRoute: readonly string[],
   nowMs: number,
 ): KeptReply | undefined => {
   const own = fieldValue(kept.headers, 'etag')
-  const confirmed = fieldValue(news, 'etag') ?? fieldValue(requestHeaders, 'if-none-match')
+  const confirmed = fieldValue(news, 'etag') ?? fieldValue(request.rawHeaders, 'if-none-match')
   if (own === undefined || confirmed === undefined || !hasTag(confirmed, own)) return undefined
   const told = new Set<string>()
   for (let index = 0; index < news.length; index += 2) told.add((news[index] as string).toLowerCase())
@@ -29,10 +27,8 @@ export const renewed = (
     ...without(kept.headers, (name) => told.has(name) && !STAYS.has(name)),
     ...without(news, (name) => STAYS.has(name)),
   ]
-  const found = keepable(requestHeaders, kept.status, headers)
-  if (found === undefined) return undefined
-  const copied = copiedFields(headers)
-  return { ...kept, ...found, headers: copied, tags: tagsOf(copied, tagsOfRoute), receivedAtMs: nowMs }
+  const found = keepable(request, kept.status, headers)
+  return found && { ...kept, ...found, headers: copiedFields(headers), receivedAtMs: nowMs }
 }
 
 const without = (headers: readonly string[], isLeftOut: (lowerName: string) => boolean): string[] => {

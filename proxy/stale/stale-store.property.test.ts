@@ -16,7 +16,13 @@ const reply = (pathAndQuery: string, bodyBytes: number, language: string, receiv
     receivedAtMs,
     ageSeconds: 0,
   },
-  ...{ vary: [{ lowerName: 'accept-language', value: language }], freshSeconds: undefined, servableSeconds: 1 },
+  ...{
+    vary: [{ lowerName: 'accept-language', value: language }],
+    freshSeconds: undefined,
+    servableSeconds: 1,
+    kind: 'other',
+    isSaid: true,
+  },
 })
 
 const step = fc.record({

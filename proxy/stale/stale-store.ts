@@ -61,7 +61,7 @@ export class StaleStore {
     const others = kept.replies.filter((other) => !isSameVariant(other, reply))
     // What came sooner and ended later is not the last one.
     if (kept.replies.some((other) => !others.includes(other) && other.receivedAtMs > reply.receivedAtMs)) return
-    this.#drop(key)
+    this.drop(key)
     const replies = [reply, ...others.slice(0, VARIANTS_LIMIT - 1)]
     while (bytesOf(key, { ...kept, replies }) > bytesLimit >> 1) replies.pop()
     kept.replies = replies
@@ -70,14 +70,22 @@ export class StaleStore {
 
   /** Drops all that is kept of an address. */
   drop(key: string): void {
-    this.#drop(key)
+    const current = this.#current.get(key)
+    if (current !== undefined) {
+      this.#currentBytes -= bytesOf(key, current)
+      this.#current.delete(key)
+    }
+    const previous = this.#previous.get(key)
+    if (previous === undefined) return
+    this.#previousBytes -= bytesOf(key, previous)
+    this.#previous.delete(key)
   }
 
   /** Drops one reply: the app has said since that there is none to be kept any more. */
   forget(key: string, reply: KeptReply): void {
     const kept = this.#current.get(key) ?? this.#previous.get(key)
     if (kept === undefined || !kept.replies.includes(reply)) return
-    this.#drop(key)
+    this.drop(key)
     kept.replies = kept.replies.filter((other) => other !== reply)
     if (kept.replies.length > 0) this.#add(key, kept, bytesOf(key, kept))
   }
@@ -89,7 +97,7 @@ export class StaleStore {
       const replies = kept.replies.filter((reply) => !isPurged(reply))
       if (replies.length === kept.replies.length) continue
       purged += kept.replies.length - replies.length
-      this.#drop(key)
+      this.drop(key)
       kept.replies = replies
       if (replies.length > 0) this.#add(key, kept, bytesOf(key, kept))
     }
@@ -105,18 +113,6 @@ export class StaleStore {
     }
     this.#current.set(key, kept)
     this.#currentBytes += bytes
-  }
-
-  #drop(key: string): void {
-    const current = this.#current.get(key)
-    if (current !== undefined) {
-      this.#currentBytes -= bytesOf(key, current)
-      this.#current.delete(key)
-    }
-    const previous = this.#previous.get(key)
-    if (previous === undefined) return
-    this.#previousBytes -= bytesOf(key, previous)
-    this.#previous.delete(key)
   }
 }
 

@@ -1,10 +1,11 @@
 import { parseDirectives } from '../cdn/cache-directives.ts'
+import { hasCookies } from '../cdn/has-cookies.ts'
 import type { Exchange } from '../exchange.ts'
 import { fieldValue, joinedFieldValue } from '../headers.ts'
 import type { RefusalKind } from '../refusal.ts'
-import { withoutOwnCookie } from '../state/challenge/clearance-fields.ts'
 import type { Policy } from '../state/policy/schema.ts'
 import type { Capture } from './capture.ts'
+import type { KeptFor } from './keepable.ts'
 import { ageOf, type KeptReply } from './kept-reply.ts'
 import type { StaleCause } from './served-reply.ts'
 import type { Kept } from './stale-store.ts'
@@ -39,9 +40,21 @@ export const asksForWhatIsKept = (exchange: Exchange): boolean => {
   return fieldValue(rawHeaders, 'authorization') === undefined
 }
 
-/** Besides our own, which the app never sees. */
-export const hasCookies = ({ request: { rawHeaders } }: Exchange): boolean =>
-  withoutOwnCookie(joinedFieldValue(rawHeaders, 'cookie')) !== ''
+/** Whether neither the policy nor the app keeps a reply from those who share, nor may cookies have chosen it. */
+export const isForEveryone = (
+  { route, request }: Exchange,
+  { kind, isSaid }: Pick<KeptReply, 'kind' | 'isSaid'>,
+): boolean => {
+  const rule = route?.caching.of(kind)
+  if (rule === undefined || (!rule.ignoresCookies && hasCookies(request.rawHeaders))) return false
+  return rule.visibility === 'public' || (rule.visibility === 'app' && isSaid)
+}
+
+export const keptFor = ({ request, path, route }: Exchange): KeptFor => ({
+  rawHeaders: request.rawHeaders,
+  path,
+  tags: route?.policy.cache.tags ?? [],
+})
 
 /** Of whoever says `no-store` nothing is kept (RFC 9111 §5.2.1.5). */
 export const mayKeepFor = ({ method, request }: Exchange): boolean =>

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type Clock, systemClock } from '#shared/clock.ts'
+import { copiedText } from '#shared/copied-text.ts'
 import { RecentMap } from '#shared/recent-map.ts'
 import { SharedCache } from '#shared/redis/shared-cache.ts'
 import type { RedisGuard } from '#shared/redis.ts'
@@ -44,7 +45,8 @@ export class Evidence {
 
   add(client: string, violation: Violation): void {
     const recent = this.#recent.get(client) ?? []
-    const [method, path] = [copied(violation.method, METHOD_LIMIT), copied(violation.path, PATH_LIMIT)]
+    const method = copiedText(violation.method.slice(0, METHOD_LIMIT))
+    const path = copiedText(violation.path.slice(0, PATH_LIMIT))
     recent.push({ ...violation, method, path })
     if (recent.length > VIOLATIONS_KEPT) recent.shift()
     this.#recent.set(client, recent)
@@ -72,9 +74,6 @@ export class Evidence {
     return text === undefined ? [] : (violations.safeParse(parsed(text)).data ?? [])
   }
 }
-
-/** A part of a string keeps the whole of it alive, and this one is a part of a request's head: what is remembered is a copy. */
-const copied = (text: string, limit: number): string => Buffer.from(text.slice(0, limit), 'latin1').toString('latin1')
 
 const parsed = (text: string): unknown => {
   try {
