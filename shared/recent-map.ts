@@ -5,13 +5,19 @@
  * At least the half of `limit` that was set last is there.
  */
 export class RecentMap<Value> {
-  readonly #limit: number
+  /** Entries held at most. */
+  readonly limit: number
+  readonly #onDropped: ((values: Iterable<Value>) => void) | undefined
   #current = new Map<string, Value>()
   #previous = new Map<string, Value>()
 
-  /** @param limit entries held at most, 2 at least */
-  constructor(limit: number) {
-    this.#limit = limit
+  /**
+   * @param limit 2 at least
+   * @param onDropped is told of each older generation, before it is gone
+   */
+  constructor(limit: number, onDropped?: (values: Iterable<Value>) => void) {
+    this.limit = limit
+    this.#onDropped = onDropped
   }
 
   /** How many are held; one that was set again may be counted twice. */
@@ -24,11 +30,21 @@ export class RecentMap<Value> {
   }
 
   set(key: string, value: Value): void {
-    if (this.#current.size >= this.#limit >> 1 && !this.#current.has(key)) {
-      this.#previous = this.#current
-      this.#current = new Map()
-    }
+    if (this.#current.size >= this.limit >> 1 && !this.#current.has(key)) this.turn()
     this.#current.set(key, value)
+  }
+
+  /** Drops the older generation: what was set before the last turn, and not since. */
+  turn(): void {
+    this.#onDropped?.(this.#previous.values())
+    this.#previous = this.#current
+    this.#current = new Map()
+  }
+
+  /** All, the oldest first; what was set again may come twice, as it was and as it is. */
+  *values(): Generator<Value> {
+    yield* this.#previous.values()
+    yield* this.#current.values()
   }
 
   delete(key: string): void {

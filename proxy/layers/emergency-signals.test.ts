@@ -4,27 +4,36 @@ import { TestPolicies } from '../testing/policies.ts'
 import { startProxy } from '../testing/start-proxy.ts'
 import { startUpstream } from '../testing/start-upstream.ts'
 
-/** What is counted of fifty requests that the app fails at, and one that it answers. */
-const counted = async (document: Record<string, unknown>): Promise<readonly Outcome[]> => {
+/** Of a request that the app answers and fifty that it fails at, what is told, and whether it is given a rest then. */
+const told = async (
+  document: Record<string, unknown>,
+): Promise<readonly [status: number, isAppGivenRest: boolean][]> => {
   const app = await startUpstream(
     (request, response) => void response.writeHead(request.url === '/bad' ? 500 : 200).end(),
   )
-  const outcomes: Outcome[] = []
-  const emergencySignals = { count: (outcome: Outcome) => void outcomes.push(outcome) }
+  const counts: [number, boolean][] = []
+  const emergencySignals = {
+    count: ({ status }: Outcome, isAppGivenRest: boolean) => void counts.push([status, isAppGivenRest]),
+  }
   const proxy = await startProxy(app.url, {}, new TestPolicies(document), { emergencySignals })
   onTestFinished(async () => {
     await proxy.close()
     await app.close()
   })
   for (const path of ['/good', ...Array(50).fill('/bad')]) await (await fetch(`${proxy.origin}${path}`)).text()
-  return outcomes
+  return counts
 }
 
-it('failures of an app whose circuit is open tell of no emergency', async () => {
-  const statuses = (await counted({ breaker: { consecutiveFailures: 10 } })).map(({ status }) => status)
-  expect(statuses).toEqual([200, ...Array(9).fill(500)]) // the tenth has opened it
+it('the signals are told whether the app is given a rest', async () => {
+  expect(await told({ breaker: { consecutiveFailures: 10 } })).toEqual([
+    [200, false],
+    ...Array(9).fill([500, false]),
+    [500, true], // it has opened the circuit
+    ...Array(40).fill([503, true]),
+  ])
 })
 
-it('those of an operation that no circuit watches do', async () => {
-  expect(await counted({ operations: { read: { breaker: false } } })).toHaveLength(51)
+it('an operation that no circuit watches is given none', async () => {
+  const counts = await told({ operations: { read: { breaker: false } } })
+  expect(counts).toEqual([[200, false], ...Array(50).fill([500, false])])
 })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../clock.ts'
+import { RecentMap } from '../recent-map.ts'
 import type { RedisGuard } from '../redis.ts'
 import { isOutage } from './outage.ts'
 import { isUnknownScript, Script } from './script.ts'
@@ -58,13 +59,10 @@ return others
 export class SharedCounts {
   readonly #redis: RedisGuard | undefined
   readonly #prefix: string
-  readonly #keysLimit: number
   readonly #clock: Clock
   /** One life of this process: another one with the same instance ID begins at 0 and must not be taken for it. */
   readonly #member: string
-  /** Two generations, of which the older makes room: to take single ones out of a large map costs more than all else here. */
-  #current = new Map<string, Count>()
-  #previous = new Map<string, Count>()
+  readonly #counts: RecentMap<Count>
   #turnedAtMs: number
   #longestLifeMs = 0
   readonly #timer: NodeJS.Timeout | undefined
@@ -81,7 +79,7 @@ export class SharedCounts {
   ) {
     this.#redis = redis
     this.#prefix = `count:${settings.name}:`
-    this.#keysLimit = settings.keysLimit
+    this.#counts = new RecentMap(settings.keysLimit, (counts) => this.#forgetAll(counts))
     this.#clock = clock
     this.#turnedAtMs = clock.monotonicMs()
     this.#member = `${instanceId}/${randomBytes(6).toString('base64url')}`
@@ -101,16 +99,15 @@ export class SharedCounts {
    */
   add(key: string, amount: number, lifeMs: number): number {
     const nowMs = this.#clock.monotonicMs()
-    let count = this.#find(key)
+    let count = this.#counts.get(key)
     if (count === undefined || count.expiresAtMs <= nowMs) {
       this.#longestLifeMs = Math.max(this.#longestLifeMs, lifeMs)
       // What was made before the last turn has come to its end when the longest life has passed since.
-      const isLate = nowMs - this.#turnedAtMs >= this.#longestLifeMs
-      if (isLate || this.#current.size >= this.#keysLimit >> 1) this.#makeRoom(nowMs)
+      if (nowMs - this.#turnedAtMs >= this.#longestLifeMs) this.#counts.turn()
       const member = `${this.#member}/${(this.#made++).toString(36)}`
       const expiresAtMs = nowMs + lifeMs
       count = { key, member, own: 0, others: 0, expiresAtMs, isUnsent: false, isForgotten: false }
-      this.#current.set(key, count)
+      this.#counts.set(key, count)
     }
     count.own += amount
     this.#markUnsent(count)
@@ -119,13 +116,13 @@ export class SharedCounts {
 
   /** What the fleet has counted, as far as is known here: only of what this instance has counted itself. */
   total(key: string): number {
-    const count = this.#find(key)
+    const count = this.#counts.get(key)
     return count === undefined || count.expiresAtMs <= this.#clock.monotonicMs() ? 0 : count.own + count.others
   }
 
   /** How many counts are kept, those included that have come to their end and not made room yet. */
   get size(): number {
-    return this.#current.size + this.#previous.size
+    return this.#counts.size
   }
 
   /** Tells Redis what has been counted, and learns what others have. Never rejects. */
@@ -190,24 +187,18 @@ export class SharedCounts {
     if (count.isUnsent || count.isForgotten || this.#redis === undefined) return
     count.isUnsent = true
     this.#unsent.push(count)
-    if (this.#unsent.length > 2 * this.#keysLimit) {
+    if (this.#unsent.length > 2 * this.#counts.limit) {
       this.#unsent = this.#unsent.filter(({ isForgotten }) => !isForgotten)
     }
   }
 
   /** It may have lost what it knew, or have missed what was counted meanwhile. */
   #sendAllAgain(): void {
-    for (const counts of [this.#previous, this.#current]) for (const count of counts.values()) this.#markUnsent(count)
+    for (const count of this.#counts.values()) this.#markUnsent(count)
   }
 
-  #find(key: string): Count | undefined {
-    return this.#current.get(key) ?? this.#previous.get(key)
-  }
-
-  #makeRoom(nowMs: number): void {
-    this.#turnedAtMs = nowMs
-    for (const count of this.#previous.values()) count.isForgotten = true
-    this.#previous = this.#current
-    this.#current = new Map()
+  #forgetAll(counts: Iterable<Count>): void {
+    this.#turnedAtMs = this.#clock.monotonicMs()
+    for (const count of counts) count.isForgotten = true
   }
 }

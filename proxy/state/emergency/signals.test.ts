@@ -24,8 +24,8 @@ const outcome = (kind: Outcome['kind'], status: number, refused?: RefusalKind): 
   ...{ kind, status, refusal: refused && refusal(refused), durationMs: 1, bodyBytes: 0 },
 })
 
-const count = (signals: EmergencySignals, times: number, of: Outcome): void => {
-  for (let time = 0; time < times; time++) signals.count(of)
+const count = (signals: EmergencySignals, times: number, of: Outcome, isAppGivenRest = false): void => {
+  for (let time = 0; time < times; time++) signals.count(of, isAppGivenRest)
 }
 
 const load = (busy: number, queue: number) => ({ busyShare: () => busy, queueShare: () => queue })
@@ -37,7 +37,6 @@ describe('the signals of an emergency', () => {
     [outcome('replied', 404), 0],
     [outcome('replied', 500), 1],
     [outcome('refused', 502, 'upstream-failed'), 1],
-    [outcome('refused', 503, 'upstream-busy'), 1],
     [outcome('refused', 504, 'upstream-timeout'), 1],
     [outcome('cut', 200, 'upstream-failed'), 1],
   ])('have %o as a request of which the app has failed at %d', (of, errorShare) => {
@@ -47,10 +46,25 @@ describe('the signals of an emergency', () => {
     expect(signals.now()).toEqual({ ...NONE, requests: 8, errorShare })
   })
 
+  it.each<[Outcome, number]>([
+    [outcome('replied', 200), 8],
+    [outcome('replied', 500), 0],
+    [outcome('refused', 504, 'upstream-timeout'), 0],
+    [outcome('refused', 503, 'circuit-open'), 0],
+    [outcome('stale', 200, 'circuit-open'), 0],
+  ])('have, while the app is given a rest, %o as %d requests that it has not failed at', (of, requests) => {
+    const signals = alone()
+    count(signals, 8, of, true)
+    signals.take(undefined)
+    expect(signals.now()).toEqual({ ...NONE, requests })
+  })
+
   it.each<[Outcome]>([
     [outcome('answered', 503)],
     [outcome('client-abort', 499)],
     [outcome('refused', 503, 'shed')],
+    [outcome('refused', 503, 'upstream-busy')],
+    [outcome('stale', 200)],
     [outcome('refused', 400, 'malformed-request')],
     [outcome('refused', 500, 'internal-error')],
     [outcome('cut', 200, 'request-timeout')],

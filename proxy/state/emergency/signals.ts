@@ -66,19 +66,24 @@ export class EmergencySignals {
     for (const bucket of this.#bucketsOfFleet()) this.#ask(bucket)
   }
 
-  /** Called at the end of each exchange. What the policy or the client is to blame for is no failure of the app. */
-  count({ kind, status, refusal }: Outcome): void {
-    if (refusal === undefined) {
-      if (kind !== 'replied') return
-      this.#requests++
-      if (status >= 500) this.#errors++
+  /**
+   * Called at the end of each exchange. What the policy or the client is to blame for is no failure of the app. Nor is our own queue
+   * for it, when it is full: how full it is, is a signal of its own.
+   *
+   * @param isAppGivenRest whether the circuit is not closed: a failure then tells of no emergency. To ask readers for puzzles as well would make an
+   *   outage longer for those who cannot solve any
+   */
+  count({ kind, status, refusal }: Outcome, isAppGivenRest: boolean): void {
+    if (refusal?.kind === 'rate-limited') {
+      this.#violations++
       return
     }
-    if (refusal.kind === 'rate-limited') this.#violations++
-    else if (refusal.text.fault === 'app') {
-      this.#requests++
-      this.#errors++
-    }
+    const isOfTheApp =
+      refusal === undefined ? kind === 'replied' : refusal.text.fault === 'app' && refusal.kind !== 'upstream-busy'
+    const isFailure = refusal !== undefined || status >= 500
+    if (!isOfTheApp || (isFailure && isAppGivenRest)) return
+    this.#requests++
+    if (isFailure) this.#errors++
   }
 
   /** Hands on what was counted and measured since it was called last. @param load undefined for who takes no traffic */
