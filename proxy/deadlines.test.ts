@@ -1,38 +1,20 @@
 import { once } from 'node:events'
 import type { Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { eventually } from '#shared/testing/eventually.ts'
 import { ask } from './testing/challenge-client.ts'
 import { rawClient } from './testing/raw-client.ts'
-import type { TestProxy } from './testing/start-proxy.ts'
-import { startRawUpstream, startUpstream, type TestUpstream } from './testing/start-upstream.ts'
-import { NEVER_MS, silent, startTimed } from './testing/timed-proxy.ts'
-
-type OtherParameters = Parameters<typeof startTimed> extends [unknown, ...infer Others] ? Others : never
-
-const opened: { close(): unknown }[] = []
-
-afterEach(async () => {
-  for (const resource of opened.splice(0).reverse()) await resource.close()
-})
-
-const start = async (upstream: TestUpstream, ...more: OtherParameters): Promise<TestProxy> => {
-  opened.push(upstream)
-  const proxy = await startTimed(upstream, ...more)
-  opened.push(proxy)
-  return proxy
-}
-
-const ended = (proxy: TestProxy) => proxy.line(({ outcome }) => outcome === 'refused' || outcome === 'cut')
+import { startRawUpstream, startUpstream } from './testing/start-upstream.ts'
+import { ended, NEVER_MS, silent, startTimed } from './testing/timed-proxy.ts'
 
 const GET = 'GET /page HTTP/1.1\r\nHost: a.example\r\n\r\n'
 
 describe('the time for the head of the reply', () => {
   it('is the operation’s: 504 for an app that says nothing, whose connection is cut', async () => {
     const upstream = await silent()
-    const proxy = await start(upstream, { headersTimeoutMs: 100 })
+    const proxy = await startTimed(upstream, { headersTimeoutMs: 100 })
     const reply = await ask(proxy.origin)
     expect(reply).toMatchObject({ status: 504, body: { status: 504, title: 'Gateway Timeout' } })
     expect(await ended(proxy)).toMatchObject({ refusal: 'upstream-timeout' })
@@ -41,13 +23,13 @@ describe('the time for the head of the reply', () => {
 
   it('is the environment’s where the operation does not say', async () => {
     const upstream = await silent()
-    const proxy = await start(upstream, {}, { environment: { UPSTREAM_HEADERS_TIMEOUT_MS: '100' } })
+    const proxy = await startTimed(upstream, {}, { environment: { UPSTREAM_HEADERS_TIMEOUT_MS: '100' } })
     expect((await ask(proxy.origin)).status).toBe(504)
   })
 
   it('may be longer than the environment’s', async () => {
     const upstream = await startUpstream((_request, response) => setTimeout(() => response.end('late'), 400))
-    const proxy = await start(
+    const proxy = await startTimed(
       upstream,
       { headersTimeoutMs: NEVER_MS },
       { environment: { UPSTREAM_HEADERS_TIMEOUT_MS: '50' } },
@@ -65,7 +47,7 @@ describe('the time for the head of the reply', () => {
       report: { headersTimeoutMs: NEVER_MS },
     }
     const routes = { report: { match: { path: '/report' }, operation: 'report' }, page: { match: { path: '/page' } } }
-    const proxy = await start(upstream, {}, { policy: { operations, routes } })
+    const proxy = await startTimed(upstream, {}, { policy: { operations, routes } })
     const status = async (path: string, method = 'GET') => (await ask(`${proxy.origin}${path}`, { method })).status
     const seen = [status('/report'), status('/page'), status('/nowhere'), status('/page', 'POST')]
     expect(await Promise.all(seen)).toEqual([200, 504, 504, 504])
@@ -75,7 +57,7 @@ describe('the time for the head of the reply', () => {
 describe('the time to connect', () => {
   it('is the operation’s: 504 from an app that leaves the handshake unanswered', async () => {
     const upstream = await silent()
-    const proxy = await start(upstream, { connectTimeoutMs: 100 }, { url: `https://127.0.0.1:${upstream.port}` })
+    const proxy = await startTimed(upstream, { connectTimeoutMs: 100 }, { url: `https://127.0.0.1:${upstream.port}` })
     expect((await ask(proxy.origin)).status).toBe(504)
     expect(await ended(proxy)).toMatchObject({ reason: 'waited in vain for a connection' })
   })
@@ -84,7 +66,7 @@ describe('the time to connect', () => {
     const upstream = await silent()
     const operations = { read: { connectTimeoutMs: NEVER_MS }, write: { connectTimeoutMs: 100 } }
     const url = `https://127.0.0.1:${upstream.port}`
-    const proxy = await start(upstream, {}, { url, policy: { operations } })
+    const proxy = await startTimed(upstream, {}, { url, policy: { operations } })
     const patient = await rawClient(proxy.port)
     patient.send(GET)
     await eventually('the first has a connection being opened for it', () => upstream.sockets.size === 1)
@@ -97,7 +79,7 @@ describe('the time to connect', () => {
     const upstream = await silent()
     const operations = { read: { connectTimeoutMs: NEVER_MS }, write: { connectTimeoutMs: 400 } }
     const url = `https://127.0.0.1:${upstream.port}`
-    const proxy = await start(upstream, {}, { url, policy: { operations } })
+    const proxy = await startTimed(upstream, {}, { url, policy: { operations } })
     const impatient = await rawClient(proxy.port)
     impatient.send('DELETE / HTTP/1.1\r\nHost: a.example\r\n\r\n')
     await eventually('a connection is being opened for it', () => upstream.sockets.size === 1)
@@ -116,7 +98,7 @@ describe('the time between two pieces of a reply', () => {
     const upstream = await startRawUpstream((socket) => {
       socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab'))
     })
-    const proxy = await start(upstream, { idleTimeoutMs: 100 })
+    const proxy = await startTimed(upstream, { idleTimeoutMs: 100 })
     const client = await rawClient(proxy.port)
     client.send(GET)
     expect(await client.closed()).toMatch(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nab$/s)
@@ -134,7 +116,7 @@ describe('the time between two pieces of a reply', () => {
         })
       },
     )
-    const proxy = await start(upstream, { idleTimeoutMs: 500, totalTimeoutMs: 600 })
+    const proxy = await startTimed(upstream, { idleTimeoutMs: 500, totalTimeoutMs: 600 })
     const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/`)
     socket.on('error', () => undefined)
     await once(socket, 'open')
@@ -153,7 +135,7 @@ describe('the time between two pieces of a reply', () => {
 describe('the time for all of an exchange', () => {
   it('ends what the app does not answer: 504, and its connection is cut', async () => {
     const upstream = await silent()
-    const proxy = await start(upstream, { totalTimeoutMs: 150 })
+    const proxy = await startTimed(upstream, { totalTimeoutMs: 150 })
     const reply = await ask(proxy.origin)
     expect(reply).toMatchObject({ status: 504, headers: { 'content-type': 'application/problem+json' } })
     const line = await ended(proxy)
@@ -167,7 +149,7 @@ describe('the time for all of an exchange', () => {
       const timer = setInterval(() => response.write('more'), 20)
       response.once('close', () => clearInterval(timer))
     })
-    const proxy = await start(upstream, { totalTimeoutMs: 300 })
+    const proxy = await startTimed(upstream, { totalTimeoutMs: 300 })
     const client = await rawClient(proxy.port)
     client.send(GET)
     expect(await client.closed()).toMatch(/^HTTP\/1\.1 200 OK/)
@@ -182,7 +164,7 @@ describe('the time for all of an exchange', () => {
       const timer = setInterval(() => (++sent > 30 ? response.end() : response.write(`data: ${sent}\n\n`)), 20)
       response.once('close', () => clearInterval(timer))
     })
-    const proxy = await start(upstream, { totalTimeoutMs: 200, slowMs: 250 })
+    const proxy = await startTimed(upstream, { totalTimeoutMs: 200, slowMs: 250 })
     const { status, text } = await ask(proxy.origin)
     expect({ status, end: text.slice(-10) }).toEqual({ status: 200, end: 'data: 30\n\n' })
     await proxy.line(({ outcome }) => outcome === 'replied')
@@ -192,7 +174,7 @@ describe('the time for all of an exchange', () => {
   it('counts the wait for a connection', async () => {
     const upstream = await silent()
     const operations = { read: { totalTimeoutMs: 150 }, write: {} }
-    const proxy = await start(
+    const proxy = await startTimed(
       upstream,
       {},
       { policy: { operations }, environment: { UPSTREAM_CONNECTIONS_LIMIT: '1' } },
@@ -213,7 +195,7 @@ describe('the time for all of an exchange', () => {
     const upstream = await startUpstream((request, response) => {
       response.end(String(request.headers['x-request-deadline-ms']))
     })
-    const proxy = await start(upstream, { totalTimeoutMs: NEVER_MS })
+    const proxy = await startTimed(upstream, { totalTimeoutMs: NEVER_MS })
     const client = await rawClient(proxy.port)
     client.send('GET / HTTP/1.1\r\n')
     await delay(200)
@@ -233,7 +215,7 @@ describe('the time for all of an exchange', () => {
   it('is the client’s to keep while it sends: a body that comes too slowly is a 408', async () => {
     const upstream = await startUpstream((request) => request.resume())
     const operations = { write: { totalTimeoutMs: 200 } }
-    const proxy = await start(upstream, {}, { policy: { operations } })
+    const proxy = await startTimed(upstream, {}, { policy: { operations } })
     const client = await rawClient(proxy.port)
     client.send('POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\n')
     const sending = setInterval(() => client.send('x'), 20)
@@ -246,7 +228,7 @@ describe('the time for all of an exchange', () => {
 
   it('ends with the reply: the next on the connection has its own', async () => {
     const upstream = await startUpstream((_request, response) => response.end('ok'))
-    const proxy = await start(upstream, { totalTimeoutMs: 400 })
+    const proxy = await startTimed(upstream, { totalTimeoutMs: 400 })
     const client = await rawClient(proxy.port)
     for (let asked = 1; asked <= 20; asked++) {
       client.send(GET)
@@ -262,7 +244,7 @@ describe('the time for all of an exchange', () => {
   const MANY = 400
 
   it('cuts an ended reply whose last bytes the client does not take', async () => {
-    const proxy = await start(await bulky(), { totalTimeoutMs: 400 })
+    const proxy = await startTimed(await bulky(), { totalTimeoutMs: 400 })
     const client = await rawClient(proxy.port)
     client.socket.pause()
     client.send(GET.repeat(MANY))
@@ -274,7 +256,7 @@ describe('the time for all of an exchange', () => {
   it('that is over cuts nothing of a later one on the same connection', async () => {
     const operations = { read: {}, quick: { totalTimeoutMs: 300 } }
     const routes = { quick: { match: { path: '/quick' }, operation: 'quick' } }
-    const proxy = await start(await bulky(), {}, { policy: { operations, routes } })
+    const proxy = await startTimed(await bulky(), {}, { policy: { operations, routes } })
     const client = await rawClient(proxy.port)
     client.send('GET /quick HTTP/1.1\r\nHost: a.example\r\n\r\n')
     await proxy.line(({ outcome }) => outcome === 'replied')

@@ -1,18 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { addressText } from '../facts/ip-address.ts'
-import { type Answer, type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
-
-const admins: FakeAdmin[] = []
-
-afterEach(() => {
-  for (const admin of admins.splice(0)) admin.close()
-})
-
-const startAdmin = async (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
-  const admin = await startFakeAdmin(answers)
-  admins.push(admin)
-  return admin
-}
+import { type Answer, json, startFakeAdmin } from './testing/fake-admin.ts'
 
 const ONE = {
   ...{ range: '192.0.2.7', source: 'manual', author: 'ann', reason: 'scrapes', count: 1 },
@@ -23,7 +11,7 @@ const CALMLY = { isFleetTold: true }
 
 describe('blocks', () => {
   it('are told in a table', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks?cursor=0&limit=100': json(200, { blocks: [ONE, OTHER], next: null, size: 7 }),
     })
     expect(await admin.run(['blocks'])).toEqual({
@@ -38,7 +26,7 @@ RANGE          SOURCE  BY        SINCE                     UNTIL                
   })
 
   it('are asked for page by page, up to the limit, and no page twice', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks?cursor=0&limit=3&source=auto': json(200, { blocks: [ONE], next: 500, size: 7 }),
       'GET /api/blocks?cursor=500&limit=2&source=auto': json(200, { blocks: [], next: 900, size: 7 }),
       'GET /api/blocks?cursor=900&limit=2&source=auto': json(200, { blocks: [OTHER, ONE], next: 901, size: 7 }),
@@ -49,7 +37,7 @@ RANGE          SOURCE  BY        SINCE                     UNTIL                
   })
 
   it('of a server that sends one page for ever are no answer', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks?cursor=0&limit=100': json(200, { blocks: [ONE], next: 5, size: 7 }),
       'GET /api/blocks?cursor=5&limit=99': json(200, { blocks: [ONE], next: 5, size: 7 }),
     })
@@ -58,13 +46,15 @@ RANGE          SOURCE  BY        SINCE                     UNTIL                
 
   it('move no cursor', async () => {
     const blocks = [{ ...ONE, range: '\u001b[2J', author: '\u202eann', reason: 'a\nb\u0007' }]
-    const admin = await startAdmin({ 'GET /api/blocks?cursor=0&limit=100': json(200, { blocks, next: null, size: 1 }) })
+    const admin = await startFakeAdmin({
+      'GET /api/blocks?cursor=0&limit=100': json(200, { blocks, next: null, size: 1 }),
+    })
     const { stdout } = await admin.run(['blocks'])
     expect(stdout).toMatch(/^RANGE .*\n\\u001b\[2J +manual +\\u202eann .* a\\u000ab\\u0007\n$/)
   })
 
   it('that are none are told of as that', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks?cursor=0&limit=100': json(200, { blocks: [], next: null, size: 0 }),
     })
     expect(await admin.run(['blocks'])).toMatchObject({ exit: 0, stdout: 'No block holds.\n' })
@@ -73,7 +63,7 @@ RANGE          SOURCE  BY        SINCE                     UNTIL                
 
 describe('block and unblock', () => {
   it('send what was typed, and tell what came of it', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'POST /api/blocks': json(201, { block: ONE, ...CALMLY }),
       'DELETE /api/blocks/2001%3Adb8%3A%3A%2F64': json(200, { unblocked: OTHER, ...CALMLY }),
     })
@@ -95,7 +85,7 @@ describe('block and unblock', () => {
 
   it('warn on stderr', async () => {
     const warning = 'Your own address lies in it.\u001b[2J'
-    const admin = await startAdmin({ 'POST /api/blocks': json(201, { block: ONE, isFleetTold: false, warning }) })
+    const admin = await startFakeAdmin({ 'POST /api/blocks': json(201, { block: ONE, isFleetTold: false, warning }) })
     expect((await admin.run(['block', '192.0.2.7', '--permanent'])).stderr).toBe(
       'Your own address lies in it.\\u001b[2J\nThis instance alone knows it yet: the fleet is told once Redis is back.\n',
     )
@@ -115,7 +105,7 @@ describe('block and unblock', () => {
     [['blocks', 'export', '--json'], '"blocks export" prints plain lines; "blocks --json" prints JSON.'],
     [['blocks', 'import', '-', '--seconds', '1', '--permanent'], /takes --seconds N or --permanent, not both/],
   ])('%j are refused before anything is asked', async (args, message) => {
-    const admin = await startAdmin({})
+    const admin = await startFakeAdmin({})
     const { exit, stderr } = await admin.run(args)
     expect([exit, stderr.split('\n')[0]]).toEqual([
       2,
@@ -132,7 +122,7 @@ describe('blocks export', () => {
       response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(body)
 
   it('prints lines as they are, and what would move the cursor as an escape', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks/lines': text('192.0.2.7 permanent für uns\n192.0.2.8 permanent \u001b[2J\r\n'),
       'GET /api/blocks/lines?source=manual': text(''),
     })
@@ -145,7 +135,7 @@ describe('blocks export', () => {
   })
 
   it('that ends before its time says so', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks/lines': (response) => {
         response.writeHead(200, { 'Content-Type': 'text/plain' })
         response.write('192.0.2.7 permanent\n', () => setImmediate(() => response.destroy()))
@@ -166,7 +156,7 @@ describe('blocks export', () => {
       }
       response.end()
     }
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks/lines': slow,
       'GET /api/blocks/lines?source=auto': (response) =>
         response.writeHead(200, { 'Content-Type': 'text/plain' }).write('x'),
@@ -181,7 +171,7 @@ describe('blocks export', () => {
   })
 
   it('of what is no admin API prints nothing, and a refusal in words', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/blocks/lines': (response) => response.writeHead(200, { 'Content-Type': 'text/html' }).end('<p>'),
       'GET /api/blocks/lines?source=auto': json(403, { detail: 'The token may not.' }),
     })
@@ -197,7 +187,7 @@ describe('blocks import', () => {
   const ok = json(200, { blocked: 2, passed: 0, withoutEffect: 0, isFleetTold: true })
 
   it('sends all lines in one call, without comments', async () => {
-    const admin = await startAdmin({ 'POST /api/blocks/lines?seconds=60&reason=a+fair&confirm=0.0.0.0%2F0': ok })
+    const admin = await startFakeAdmin({ 'POST /api/blocks/lines?seconds=60&reason=a+fair&confirm=0.0.0.0%2F0': ok })
     const list = '# fair\r\n\n192.0.2.7\r\n0.0.0.1/0 permanent all  of it\n'
     const args = ['blocks', 'import', '-', '--seconds', '60', '--reason', 'a fair', '--confirm', '0.0.0.0/0']
     expect(await admin.run(args, {}, list)).toEqual({ exit: 0, stdout: '2 lines are in force.\n', stderr: '' })
@@ -207,7 +197,7 @@ describe('blocks import', () => {
   })
 
   it('sends nothing where any line has a problem, and tells all', async () => {
-    const admin = await startAdmin({})
+    const admin = await startFakeAdmin({})
     expect(await admin.run(['blocks', 'import', '-'], {}, '192.0.2.7 permanent\nexample.com\n192.0.2.8\n')).toEqual({
       exit: 1,
       stdout: '',
@@ -229,7 +219,7 @@ describe('blocks import', () => {
       json(503, { detail: 'Not now.' }),
     ]
     let calls = 0
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'POST /api/blocks/lines?permanent=true': (...call) => answers[calls++]?.(...call),
     })
     const lines = Array.from({ length: 200_001 }, (_, index) => `${addressText(0xc000_0000 + index)}\n`)
@@ -291,7 +281,7 @@ describe('explain', () => {
   }
 
   it('tells the verdict first, then why, then what is known', async () => {
-    const admin = await startAdmin({ 'GET /api/explain?address=192.0.2.7': json(200, ANSWER) })
+    const admin = await startFakeAdmin({ 'GET /api/explain?address=192.0.2.7': json(200, ANSWER) })
     expect(await admin.run(['explain', '192.0.2.7'])).toEqual({
       exit: 0,
       stdout: `\
@@ -325,7 +315,7 @@ WHEN                      KIND          WHAT       ROUTE  REQUEST
     const blocks = [
       { ...ONE, range: '\u001b[1A', isHolding: true, violations: [{ ...violation, path: '/\u001b]0;x\u0007' }] },
     ]
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/explain?address=2001%3Adb8%3A%3A7': json(200, { ...evil, blocks: [] }),
       'GET /api/explain?address=192.0.2.7': json(200, { ...evil, blocks }),
       'GET /api/explain?address=192.0.2.8': json(200, {}),

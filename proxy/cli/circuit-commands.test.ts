@@ -1,18 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { circuitsInShort } from './circuit-commands.ts'
-import { type Answer, type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
-
-const admins: FakeAdmin[] = []
-
-afterEach(() => {
-  for (const admin of admins.splice(0)) admin.close()
-})
-
-const startAdmin = async (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
-  const admin = await startFakeAdmin(answers)
-  admins.push(admin)
-  return admin
-}
+import { json, startFakeAdmin } from './testing/fake-admin.ts'
 
 const SINCE = '2026-11-23T07:05:00.000Z'
 const OPEN = {
@@ -23,7 +11,7 @@ const CLOSED = { ...OPEN, name: 'a\u001b[2J', state: 'closed', cause: undefined,
 
 describe('circuits', () => {
   it('tells how each is', async () => {
-    const admin = await startAdmin({ 'GET /api/circuits': json(200, { circuits: [OPEN, CLOSED] }) })
+    const admin = await startFakeAdmin({ 'GET /api/circuits': json(200, { circuits: [OPEN, CLOSED] }) })
     const { exit, stdout } = await admin.run(['circuits'])
     expect(exit).toBe(0)
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
@@ -35,7 +23,7 @@ describe('circuits', () => {
   })
 
   it('says where none is watched', async () => {
-    const admin = await startAdmin({ 'GET /api/circuits': json(200, { circuits: [] }) })
+    const admin = await startFakeAdmin({ 'GET /api/circuits': json(200, { circuits: [] }) })
     expect(await admin.run(['circuits'])).toMatchObject({ exit: 0, stdout: 'No operation is watched.\n' })
   })
 
@@ -45,7 +33,7 @@ describe('circuits', () => {
     ['auto', 'auto', 'is left to what becomes of requests'],
   ])('%s orders it, with why', async (command, mode, said) => {
     const answer = { name: 'read', order: mode, processes: 1 }
-    const admin = await startAdmin({ 'PUT /api/circuits/read': json(200, answer) })
+    const admin = await startFakeAdmin({ 'PUT /api/circuits/read': json(200, answer) })
     const run = await admin.run(['circuits', command, 'read', '--reason', 'a drill'])
     expect(run).toMatchObject({ exit: 0, stdout: `The circuit of read ${said}.\n` })
     expect(admin.seen.map(({ body }) => JSON.parse(body))).toEqual([{ mode, reason: 'a drill' }])
@@ -53,7 +41,7 @@ describe('circuits', () => {
 
   it('reset asks for it, and tells how many workers do it', async () => {
     const answer = json(200, { name: 'a/b', order: 'reset', processes: 2 })
-    const admin = await startAdmin({ 'POST /api/circuits/a%2Fb/reset': answer })
+    const admin = await startFakeAdmin({ 'POST /api/circuits/a%2Fb/reset': answer })
     expect(await admin.run(['circuits', 'reset', 'a/b'])).toMatchObject({
       ...{ exit: 0, stdout: 'The circuit of a/b is closed, with nothing counted (2 workers).\n' },
     })
@@ -61,13 +49,13 @@ describe('circuits', () => {
 
   it('is told which there are', async () => {
     const detail = 'There is no circuit "raed"; there are: read, write.'
-    const admin = await startAdmin({ 'PUT /api/circuits/raed': json(404, { detail }) })
+    const admin = await startFakeAdmin({ 'PUT /api/circuits/raed': json(404, { detail }) })
     const { exit, stderr } = await admin.run(['circuits', 'open', 'raed'])
     expect([exit === 0, stderr]).toEqual([false, expect.stringContaining(detail)])
   })
 
   it('wants a name', async () => {
-    const admin = await startAdmin({})
+    const admin = await startFakeAdmin({})
     expect(await admin.run(['circuits', 'open'])).toMatchObject({
       ...{ exit: 2, stderr: expect.stringContaining('"circuits open" needs a NAME.') },
     })

@@ -1,17 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type Answer, type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
 
-const admins: FakeAdmin[] = []
-
-afterEach(() => {
-  for (const admin of admins.splice(0)) admin.close()
-})
-
-const startAdmin = async (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
+const startAdmin = (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
   const begun = json(202, { phase: 'announcing', inFlight: { requests: 2, upgrades: 1 } })
-  const admin = await startFakeAdmin({ 'POST /drain': begun, ...answers })
-  admins.push(admin)
-  return admin
+  return startFakeAdmin({ 'POST /drain': begun, ...answers })
 }
 
 const SOON = { SIDEGATE_TIMEOUT_MS: '200' }

@@ -1,17 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest'
-import { type Answer, type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
-
-const admins: FakeAdmin[] = []
-
-afterEach(() => {
-  for (const admin of admins.splice(0)) admin.close()
-})
-
-const startAdmin = async (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
-  const admin = await startFakeAdmin(answers)
-  admins.push(admin)
-  return admin
-}
+import { describe, expect, it } from 'vitest'
+import { json, startFakeAdmin } from './testing/fake-admin.ts'
 
 const SINCE = '2026-11-23T07:05:00.000Z'
 const NOW = {
@@ -22,7 +10,7 @@ const NOW = {
 describe('emergency', () => {
   it('tells how things are, by what signals, and what has changed', async () => {
     const history = [{ ...NOW, why: 'a\u001b[2J' }, ...Array(20).fill({ ...NOW, state: 'calm' })]
-    const admin = await startAdmin({ 'GET /api/emergency': json(200, { ...NOW, history }) })
+    const admin = await startFakeAdmin({ 'GET /api/emergency': json(200, { ...NOW, history }) })
     const { exit, stdout } = await admin.run(['emergency'])
     expect(exit).toBe(0)
     expect(stdout.split('\n').slice(0, 8)).toEqual([
@@ -41,7 +29,7 @@ describe('emergency', () => {
   it('orders a mode, with why and for how long', async () => {
     const until = '2026-11-23T07:15:00.000Z'
     const ordered = { ...NOW, mode: 'on', until, by: 'ann', why: 'a flood', isFleetTold: false }
-    const admin = await startAdmin({ 'PUT /api/emergency': json(200, ordered) })
+    const admin = await startFakeAdmin({ 'PUT /api/emergency': json(200, ordered) })
     const { exit, stdout } = await admin.run(['emergency', 'on', '--reason', 'a flood', '--seconds', '600'])
     expect({ exit, told: stdout.split('\n').slice(0, 2) }).toEqual({
       exit: 0,
@@ -55,7 +43,7 @@ describe('emergency', () => {
 
   it('leaves it to the signals', async () => {
     const calm = { ...NOW, state: 'calm', isSpent: true }
-    const admin = await startAdmin({ 'PUT /api/emergency': json(200, calm) })
+    const admin = await startFakeAdmin({ 'PUT /api/emergency': json(200, calm) })
     expect((await admin.run(['emergency', 'auto'])).stdout).toMatch(
       /^calm \(auto\), not entered by itself until signals have been low\n/,
     )
@@ -63,7 +51,7 @@ describe('emergency', () => {
   })
 
   it('is refused as all else is', async () => {
-    const admin = await startAdmin({ 'PUT /api/emergency': json(403, { detail: 'may look' }) })
+    const admin = await startFakeAdmin({ 'PUT /api/emergency': json(403, { detail: 'may look' }) })
     expect(await admin.run(['emergency', 'off'])).toMatchObject({ exit: 4, stdout: '' })
   })
 })

@@ -1,26 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { printableLines } from './printable.ts'
-import { type Answer, type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
-
-const admins: FakeAdmin[] = []
-
-afterEach(() => {
-  for (const admin of admins.splice(0)) admin.close()
-})
-
-const startAdmin = async (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
-  const admin = await startFakeAdmin(answers)
-  admins.push(admin)
-  return admin
-}
+import { json, startFakeAdmin } from './testing/fake-admin.ts'
 
 const YAML = '# a comment of mine\nlimits: {}\n'
 
 describe('policy apply', () => {
   it('asks for the version, and for no probation where none is wanted', async () => {
     const probation = { until: '2026-11-23T08:00:00.000Z', base: 4, badShare: 0.01 }
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/policy': json(200, { version: 4, policy: {} }),
       'PUT /api/policy': json(200, { version: 5, differences: [], probation }),
       'PUT /api/policy?probation=none': json(200, { version: 5, differences: [] }),
@@ -44,7 +32,7 @@ describe('policy history', () => {
       { version: 5, at: 'then', author: 'ann', probation: { until: 'tomorrow', base: 4, badShare: 0.01 } },
       { version: 4, at: 'before', author: 'a\u001b' },
     ]
-    const admin = await startAdmin({ 'GET /api/policy/history': json(200, { versions }) })
+    const admin = await startFakeAdmin({ 'GET /api/policy/history': json(200, { versions }) })
     expect((await admin.run(['policy', 'history'])).stdout).toBe(`\
 VERSION  WHEN    WHO       REASON
 6        now     sidegate  went back to 4: 3 % bad
@@ -65,7 +53,7 @@ describe('policy show', () => {
       f: null,
       g: 'a\u202eb',
     }
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/policy': json(200, {
         version: 4,
         policy,

@@ -1,11 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
-
-const admins: FakeAdmin[] = []
-
-afterEach(() => {
-  for (const admin of admins.splice(0)) admin.close()
-})
 
 const ID = '0b5c6a2e-0000-4000-8000-000000000000'
 const REPORT = {
@@ -14,14 +8,11 @@ const REPORT = {
   instances: { purged: 3, of: 3 },
 }
 
-const startAdmin = async (report: unknown = REPORT): Promise<FakeAdmin> => {
-  const admin = await startFakeAdmin({
+const startAdmin = (report: unknown = REPORT): Promise<FakeAdmin> =>
+  startFakeAdmin({
     'POST /api/purges': json(202, report),
     [`GET /api/purges/${ID}`]: json(200, report),
   })
-  admins.push(admin)
-  return admin
-}
 
 describe('purge', () => {
   it.each([

@@ -1,17 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest'
-import { type Answer, type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
-
-const admins: FakeAdmin[] = []
-
-afterEach(() => {
-  for (const admin of admins.splice(0)) admin.close()
-})
-
-const startAdmin = async (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
-  const admin = await startFakeAdmin(answers)
-  admins.push(admin)
-  return admin
-}
+import { describe, expect, it } from 'vitest'
+import { json, startFakeAdmin } from './testing/fake-admin.ts'
 
 const YAML = '# tried out\nlimits: {}\n'
 const NOTHING = { author: 'ann', at: '2026-11-23T07:05:00.000Z', requests: 0 }
@@ -29,7 +17,7 @@ const REPORT = {
 
 describe('policy shadow', () => {
   it('sends a candidate as it is', async () => {
-    const admin = await startAdmin({ 'PUT /api/policy/shadow': json(200, { shadow: NOTHING }) })
+    const admin = await startFakeAdmin({ 'PUT /api/policy/shadow': json(200, { shadow: NOTHING }) })
     expect(await admin.run(['policy', 'shadow', '-'], {}, YAML)).toEqual({
       exit: 0,
       stdout:
@@ -42,7 +30,7 @@ describe('policy shadow', () => {
   })
 
   it('tells what it would have done, in a table for each kind', async () => {
-    const admin = await startAdmin({ 'GET /api/policy/shadow': json(200, { shadow: REPORT }) })
+    const admin = await startFakeAdmin({ 'GET /api/policy/shadow': json(200, { shadow: REPORT }) })
     expect((await admin.run(['policy', 'shadow'])).stdout).toBe(`\
 The candidate of ann since 2026-11-23T07:05:00.000Z: 1200 requests in the fleet.
 
@@ -63,14 +51,14 @@ listings  li\\u001bst  9
 
   it('says so where it is of one instance alone, and where the candidate has failed', async () => {
     const shadow = { ...REPORT, note: 'Redis cannot be asked: of this instance alone', sums: { failed: 3 } }
-    const admin = await startAdmin({ 'GET /api/policy/shadow': json(200, { shadow }) })
+    const admin = await startFakeAdmin({ 'GET /api/policy/shadow': json(200, { shadow }) })
     expect((await admin.run(['policy', 'shadow'])).stdout).toMatch(
       /\nRedis cannot be asked: of this instance alone\.\nThe candidate itself failed at 3 of them\.\n\nWould be refused/,
     )
   })
 
   it('moves no cursor', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/policy/shadow': json(200, { shadow: { ...NOTHING, author: 'a\u001b[2J' } }),
     })
     expect((await admin.run(['policy', 'shadow'])).stdout).toMatch(/^The candidate of a\\u001b\[2J since/)
@@ -78,14 +66,14 @@ listings  li\\u001bst  9
 
   it('tells why an instance cannot use it', async () => {
     const problems = [{ path: 'surprise', message: 'is not part of a policy' }]
-    const admin = await startAdmin({ 'GET /api/policy/shadow': json(200, { shadow: { ...NOTHING, problems } }) })
+    const admin = await startFakeAdmin({ 'GET /api/policy/shadow': json(200, { shadow: { ...NOTHING, problems } }) })
     expect((await admin.run(['policy', 'shadow'])).stdout).toMatch(
       /This instance cannot use it:\nPATH +PROBLEM\nsurprise +is not part of a policy\n$/,
     )
   })
 
   it('ends it', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/policy/shadow': json(200, { shadow: null }),
       'DELETE /api/policy/shadow': (response) => response.writeHead(204).end(),
     })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { freePort } from '../../deploy/local/ports.ts'
-import { type FakeAdmin, json, startFakeAdmin } from './testing/fake-admin.ts'
+import { json, startFakeAdmin } from './testing/fake-admin.ts'
 import { runCli } from './testing/run-cli.ts'
 
 const closing: (() => unknown)[] = []
@@ -25,12 +25,6 @@ const startServer = async (onConnection: (socket: Socket) => void): Promise<stri
     server.close()
   })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-const startAdmin = async (answers: Parameters<typeof startFakeAdmin>[0]): Promise<FakeAdmin> => {
-  const admin = await startFakeAdmin(answers)
-  closing.push(() => admin.close())
-  return admin
 }
 
 const status = (url: string) =>
@@ -90,7 +84,7 @@ describe('a server', () => {
     ['policy rollback 1', 'GET /api/policy', { version: -1 }],
     ['drain', 'POST /drain', ['drained']],
   ])('that has %s answered with something else is no admin API', async (command, call, body) => {
-    const admin = await startAdmin({ [call]: json(200, body) })
+    const admin = await startFakeAdmin({ [call]: json(200, body) })
     expect(await admin.run(command.split(' '), {}, '{}')).toMatchObject({
       exit: 3,
       stdout: '',
@@ -108,7 +102,7 @@ describe('a server', () => {
     [503, 3],
   ])('whose status is %d ends the command with %d', async (answered, exit) => {
     const body = { detail: `it is \u001b[31m${answered}`, correlationId: 'abc-1' }
-    const admin = await startAdmin({ 'GET /api/status': json(answered, body) })
+    const admin = await startFakeAdmin({ 'GET /api/status': json(answered, body) })
     const run = await admin.run(['status'])
     expect(run).toMatchObject({ exit, stdout: '' })
     expect(run.stderr).toContain(`it is \\u001b[31m${answered}\n(${answered} `)
@@ -116,7 +110,7 @@ describe('a server', () => {
   })
 
   it('that sends the command elsewhere is not followed', async () => {
-    const admin = await startAdmin({
+    const admin = await startFakeAdmin({
       'GET /api/status': (response) => response.writeHead(307, { Location: '/elsewhere' }).end(),
       'GET /elsewhere': json(200, { instance: 'another' }),
     })
@@ -125,7 +119,7 @@ describe('a server', () => {
   })
 
   it('that fails in HTML is told of by its status', async () => {
-    const admin = await startAdmin({ 'GET /api/status': (response) => response.writeHead(502).end('<html>') })
+    const admin = await startFakeAdmin({ 'GET /api/status': (response) => response.writeHead(502).end('<html>') })
     expect(await admin.run(['status', '--json'])).toMatchObject({
       exit: 3,
       stdout: '',

@@ -1,27 +1,12 @@
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { ask } from '../testing/challenge-client.ts'
 import type { TestProxy } from '../testing/start-proxy.ts'
-import { startRawUpstream, startUpstream, type TestUpstream } from '../testing/start-upstream.ts'
+import { startRawUpstream, startUpstream } from '../testing/start-upstream.ts'
 import { NEVER_MS, silent, startTimed } from '../testing/timed-proxy.ts'
-
-type OtherParameters = Parameters<typeof startTimed> extends [unknown, ...infer Others] ? Others : never
-
-const opened: { close(): unknown }[] = []
-
-afterEach(async () => {
-  for (const resource of opened.splice(0).reverse()) await resource.close()
-})
-
-const start = async (upstream: TestUpstream, ...more: OtherParameters): Promise<TestProxy> => {
-  opened.push(upstream)
-  const proxy = await startTimed(upstream, ...more)
-  opened.push(proxy)
-  return proxy
-}
 
 describe('the log of slow exchanges', () => {
   const slow = (proxy: TestProxy) => proxy.lines.filter(({ msg }) => msg === 'slow exchange')
@@ -36,7 +21,7 @@ describe('the log of slow exchanges', () => {
     })
     const routes = { page: { match: { path: '/page' }, operation: 'report' } }
     const operations = { report: { slowMs: 100, totalTimeoutMs: NEVER_MS } }
-    const proxy = await start(upstream, {}, { policy: { routes, operations } })
+    const proxy = await startTimed(upstream, {}, { policy: { routes, operations } })
     const headers = { 'X-Request-ID': 'the-slow-one' }
     const reply = await fetch(`${proxy.origin}/page?secret=1`, { headers })
     await delay(300) // from when the head has come to the client
@@ -70,7 +55,7 @@ describe('the log of slow exchanges', () => {
   it('tells the wait for a connection from the time that it took to open', async () => {
     const held: Socket[] = []
     const upstream = await startRawUpstream((socket) => socket.on('data', () => held.push(socket)))
-    const proxy = await start(upstream, { slowMs: 100 }, { environment: { UPSTREAM_CONNECTIONS_LIMIT: '1' } })
+    const proxy = await startTimed(upstream, { slowMs: 100 }, { environment: { UPSTREAM_CONNECTIONS_LIMIT: '1' } })
     const answer = (socket: Socket | undefined) => socket?.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
     const first = ask(`${proxy.origin}/first`)
     await eventually('the first is with the app', () => held.length === 1)
@@ -90,7 +75,7 @@ describe('the log of slow exchanges', () => {
   it('tells the time in vain for a connection that does not open', async () => {
     const upstream = await silent()
     const url = `https://127.0.0.1:${upstream.port}`
-    const proxy = await start(upstream, { connectTimeoutMs: 200, slowMs: 100 }, { url })
+    const proxy = await startTimed(upstream, { connectTimeoutMs: 200, slowMs: 100 }, { url })
     await ask(proxy.origin)
     await over(proxy)
     expect(slow(proxy)).toMatchObject([{ status: 504, upstream: url }])
@@ -109,7 +94,7 @@ describe('the log of slow exchanges', () => {
       }
     })
     const operations = { read: { slowMs: 250 }, write: { slowMs: 0 } }
-    const proxy = await start(upstream, {}, { policy: { operations } })
+    const proxy = await startTimed(upstream, {}, { policy: { operations } })
     await ask(`${proxy.origin}/stream`)
     await ask(`${proxy.origin}/late`, { method: 'DELETE' })
     await ask(`${proxy.origin}/late`)

@@ -1,3 +1,4 @@
+import { onTestFinished } from 'vitest'
 import { TestPolicies } from './policies.ts'
 import { startProxy, type TestProxy } from './start-proxy.ts'
 import { startRawUpstream, type TestUpstream } from './start-upstream.ts'
@@ -23,13 +24,21 @@ interface Surroundings {
   readonly url?: string
 }
 
-/** A proxy of whose operations `read` has these limits, and nothing else any. */
-export const startTimed = (
+/** A proxy of whose operations `read` has these limits, and nothing else any. It ends with the test, and the app after it. */
+export const startTimed = async (
   upstream: TestUpstream,
   read: TestOperation,
   { environment, policy, url = upstream.url }: Surroundings = {},
-): Promise<TestProxy> =>
-  startProxy(url, { ...ENVIRONMENT, ...environment }, new TestPolicies({ operations: { read }, ...policy }))
+): Promise<TestProxy> => {
+  onTestFinished(() => upstream.close()) // hooks run in the reverse order
+  const policies = new TestPolicies({ operations: { read }, ...policy })
+  const proxy = await startProxy(url, { ...ENVIRONMENT, ...environment }, policies)
+  onTestFinished(() => proxy.close())
+  return proxy
+}
+
+/** The line of an exchange that did not end well. */
+export const ended = (proxy: TestProxy) => proxy.line(({ outcome }) => outcome === 'refused' || outcome === 'cut')
 
 /** An app that takes connections and requests, and says nothing. */
 export const silent = () => startRawUpstream((socket) => socket.resume())

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { onTestFinished } from 'vitest'
 import { type CliRun, runCli, TEST_TOKEN } from './run-cli.ts'
 
 /** What a command has asked, in a form that a test reads at a glance. */
@@ -16,12 +17,11 @@ export interface FakeAdmin {
   readonly url: string
   readonly seen: readonly SeenCall[]
   run(args: readonly string[], environment?: Readonly<Record<string, string>>, input?: string): Promise<CliRun>
-  close(): void
 }
 
 export type Answer = (response: ServerResponse, request: IncomingMessage) => unknown
 
-/** Answers by "METHOD /path?query", and 500 to what is not foreseen, or comes without the token. */
+/** Answers by "METHOD /path?query", and 500 to what is not foreseen, or comes without the token. Ends with the test that started it. */
 export const startFakeAdmin = async (answers: Readonly<Record<string, Answer>>): Promise<FakeAdmin> => {
   const seen: SeenCall[] = []
   const server = createServer(async (request, response) => {
@@ -34,16 +34,16 @@ export const startFakeAdmin = async (answers: Readonly<Record<string, Answer>>):
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  onTestFinished(() => {
+    server.close()
+    server.closeAllConnections()
+  })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
     url,
     seen,
     run: (args, environment = {}, input = '') =>
       runCli(args, { environment: { SIDEGATE_ADMIN_URL: url, ...environment }, input }),
-    close: () => {
-      server.close()
-      server.closeAllConnections()
-    },
   }
 }
 
