@@ -71,6 +71,7 @@ describe('a reply is not kept', () => {
     { 'Cache-Control': 'max-age=60', 'Surrogate-Control': 'private' },
     { 'CDN-Cache-Control': 'no-cache' },
     { 'Set-Cookie': 'a=b' },
+    { 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'max-age=60' },
     { Vary: 'Accept, *' },
   ])('with %j', (fields) => {
     expect(of(fields as unknown as Readonly<Record<string, string>>)).toBeUndefined()

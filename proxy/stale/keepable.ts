@@ -30,6 +30,8 @@ export interface KeptFor {
 export const keepable = (request: KeptFor, status: number, headers: readonly string[]): Keepable | undefined => {
   if (!STATUSES.has(status)) return undefined
   const { toAll, toCdn, says, setsCookie, tags, vary: varies } = ownCaching(headers, parseDirectives)
+  const contentType = fieldValue(headers, 'content-type')
+  if (contentType?.toLowerCase().startsWith('text/event-stream') === true) return undefined // what it told of has passed
   if (setsCookie || !isForCaches(toAll) || (toCdn !== undefined && !isForCaches(toCdn))) return undefined
   const vary = varyOf(request.rawHeaders, varies)
   if (vary === undefined) return undefined
@@ -39,7 +41,7 @@ export const keepable = (request: KeptFor, status: number, headers: readonly str
   if (servableSeconds <= ageSeconds) return undefined
   return {
     ...{ vary, ageSeconds, freshSeconds, servableSeconds, isSaid: says },
-    kind: contentKind(fieldValue(headers, 'content-type'), request.path) ?? 'other',
+    kind: contentKind(contentType, request.path) ?? 'other',
     tags: mergedTags(tags.map(copiedText), request.tags),
   }
 }

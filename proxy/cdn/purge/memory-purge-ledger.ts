@@ -58,7 +58,7 @@ export class MemoryPurgeLedger implements PurgeLedger {
   async settle(changes: readonly DeliveryChange[]): Promise<boolean> {
     for (const { id, delivery, againInMs } of changes) {
       const entry = this.#entries.get(id)
-      if (entry === undefined) continue
+      if (entry === undefined || entry.dueAtMs === undefined) continue // what has come to its end is not begun again
       entry.delivery = delivery
       entry.dueAtMs = againInMs === undefined ? undefined : this.#clock.monotonicMs() + againInMs
     }

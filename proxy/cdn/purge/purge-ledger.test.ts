@@ -63,6 +63,8 @@ describe.each(ledgers)('a ledger %s', (_where, open) => {
     ])
     expect(await ledger.due(9, 60_000)).toEqual([{ order: order('b'), attempts: 1 }])
     await ledger.settle([{ id: 'b', delivery: { state: 'delivered', attempts: 2, at }, againInMs: undefined }])
+    await ledger.settle([{ id: 'b', delivery: { state: 'retrying', attempts: 9, at }, againInMs: 0 }]) // by who was late
+    expect(await ledger.due(9, 60_000)).toEqual([])
     expect(await ledger.report('a')).toMatchObject({
       order: order('a'),
       delivery: { state: 'delivered', attempts: 1, at },
@@ -129,6 +131,21 @@ describe('a fleet', () => {
     expect(news).toMatchObject({ hasGap: true })
     expect(await ledger.news()).toMatchObject({ hasGap: false })
   }, 60_000)
+
+  it('one that knows of a purge which Redis has lost empties all, though another has its number', async () => {
+    const service = newService()
+    const [ledger, other] = [await inRedis(service, 'one'), await inRedis(service, 'two')]
+    for (const one of [ledger, other]) await one.news()
+    await other.accept(order('lost'), false)
+    expect(ids((await ledger.news())?.orders)).toEqual(['a'])
+    const key = (name: string) => `sidegate:${service}:purges:{purges}:${name}`
+    await redis.command(['ZREM', key('log'), 'lost'], ['HDEL', key('orders'), 'lost'], ['DECR', key('last')])
+    await other.accept(order('another', ['b']), false)
+    expect(await ledger.news()).toMatchObject({ orders: [], hasGap: true })
+    await other.accept(order('and another', ['c']), false)
+    expect(await ledger.news()).toMatchObject({ orders: [{ id: 'and another' }], hasGap: false })
+    expect(await ledger.news()).toEqual({ orders: [], hasGap: false })
+  })
 
   it('accepts nothing while Redis is lost; and what may have been missed empties all', async () => {
     const own = await new RedisProcess(await freePort()).start()

@@ -47,12 +47,21 @@ return 1
 
 /**
  * KEYS: last, log, orders, confirmed, alive. ARGV: the number up to which the instance has carried out all, or -1 for one that has nothing yet;
- * how many at most; the instance, or nothing. Gives the number that it knows afterwards, 1 where some may have been missed, and orders.
+ * how many at most; the instance, or nothing; the last purge that it has been told of, or nothing. Gives the number that it knows afterwards, 1 where
+ * some may have been missed, and orders.
+ *
+ * A server that has lost the last purges gives their numbers to others: the last one is known by its ID as well.
  */
 export const NEWS = new Script(`${NOW}
 redis.call('SETNX', KEYS[1], string.format('%.0f', now))
 local last = redis.call('GET', KEYS[1])
 local known = tonumber(ARGV[1])
+local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+if known ~= -1 then
+  local isOther = ARGV[4] ~= '' and tonumber(redis.call('ZSCORE', KEYS[2], ARGV[4]) or '-1') ~= known
+  local isMissing = known < tonumber(last) and (found[2] == nil or tonumber(found[2]) > known + 1)
+  if known > tonumber(last) or isOther or isMissing then return {last, 1} end
+end
 if ARGV[3] ~= '' then
   redis.call('ZADD', KEYS[5], now, ARGV[3])
   redis.call('ZADD', KEYS[4], known == -1 and last or ARGV[1], ARGV[3])
@@ -63,9 +72,6 @@ if ARGV[3] ~= '' then
   end
 end
 if known == -1 then return {last, 0} end
-if known > tonumber(last) then return {last, 1} end
-local found = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. ARGV[1], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
-if known < tonumber(last) and (found[2] == nil or tonumber(found[2]) > known + 1) then return {last, 1} end
 local answer = {ARGV[1], 0}
 for i = 1, #found, 2 do
   answer[1] = string.format('%.0f', tonumber(found[i + 1]))
@@ -104,12 +110,16 @@ end
 return found
 `)
 
-/** KEYS: queue, orders. ARGV: the ID, what has become of it, in how many milliseconds it is tried again (-1: never); and so on. */
+/**
+ * KEYS: queue, orders. ARGV: the ID, what has become of it, in how many milliseconds it is tried again (-1: never); and so on. What has come to
+ * its end is not begun again by who was late to tell.
+ */
 export const SETTLE = new Script(`${NOW}
 for i = 1, #ARGV, 3 do
   local text = redis.call('HGET', KEYS[2], ARGV[i])
-  if text then
-    local from = string.find(text, ',"delivery":', 1, true)
+  local from = text and string.find(text, ',"delivery":', 1, true)
+  local state = text and string.match(text, '^,"delivery":{"state":"(%a+)"', from)
+  if text and state ~= 'delivered' and state ~= 'failed' then
     local number = string.match(text, ',"number":%d+}$')
     redis.call('HSET', KEYS[2], ARGV[i], string.sub(text, 1, from - 1) .. ',"delivery":' .. ARGV[i + 1] .. number)
     if tonumber(ARGV[i + 2]) < 0 then redis.call('ZREM', KEYS[1], ARGV[i])

@@ -12,6 +12,8 @@ export class RedisPurgeLedger implements PurgeLedger {
   readonly #channel: string
   /** The number of the last purge that has been told here; undefined before it has asked. */
   #reached: number | undefined
+  /** The ID of that purge, where it is known; else ''. */
+  #lastId = ''
   /** Whether it has asked in vain. */
   #hasMissed = false
 
@@ -39,7 +41,7 @@ export class RedisPurgeLedger implements PurgeLedger {
     const answer = (await this.#call((commander) =>
       NEWS.run(commander, ['last', 'log', 'orders', 'confirmed', 'alive'].map(this.#key), [
         ...[this.#reached ?? -1, NEWS_LIMIT],
-        this.#instanceId,
+        ...[this.#instanceId, this.#lastId],
       ]),
     )) as [string, number, ...string[]] | undefined
     if (answer === undefined) {
@@ -51,6 +53,7 @@ export class RedisPurgeLedger implements PurgeLedger {
     const isLate = this.#reached === undefined && this.#hasMissed
     this.#reached = Number(reached)
     const orders = texts.map((text) => (JSON.parse(text) as { order: PurgeOrder }).order)
+    this.#lastId = orders.at(-1)?.id ?? (hasGap === 1 ? '' : this.#lastId)
     return { orders, hasGap: hasGap === 1 || isLate }
   }
 

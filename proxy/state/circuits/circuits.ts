@@ -37,6 +37,8 @@ type AppTimeouts = Pick<UpstreamLimits, 'connectTimeoutMs' | 'headersTimeoutMs'>
 
 interface Entry {
   readonly circuit: CircuitBreaker
+  /** When it came into its state; wall clock. */
+  sinceMs: number
   cause: CircuitCause | undefined
   refused: number
   /** Into which state how often. */
@@ -95,11 +97,10 @@ export class Circuits {
   reports(): readonly CircuitReport[] {
     if (this.#policy !== this.#policies.active) this.#follow(this.#policies.active)
     const nowMs = this.nowMs
-    const startMs = this.#clock.wallMs() - nowMs
-    return [...this.#entries].map(([name, { circuit, cause, refused }]) => {
-      const { state, sinceMs } = circuit.standing
+    return [...this.#entries].map(([name, { circuit, sinceMs, cause, refused }]) => {
+      const { state } = circuit.standing
       return {
-        ...{ name, state, mode: circuit.mode, since: new Date(startMs + sinceMs).toISOString() },
+        ...{ name, state, mode: circuit.mode, since: new Date(sinceMs).toISOString() },
         ...(cause !== undefined && { cause }),
         admittedShare: circuit.admittedShare(nowMs),
         failuresInARow: circuit.failuresInARow,
@@ -133,12 +134,13 @@ export class Circuits {
   #newEntry(name: string, rules: CircuitRules): Entry {
     const onChange = (change: CircuitChange) => this.#onChange(name, entry, change)
     const circuit = new CircuitBreaker(rules, this.nowMs, this.#random, onChange)
-    const entry: Entry = { circuit, cause: undefined, refused: 0, changes: new Map() }
+    const entry: Entry = { circuit, sinceMs: this.#clock.wallMs(), cause: undefined, refused: 0, changes: new Map() }
     return entry
   }
 
   #onChange(operation: string, entry: Entry, change: CircuitChange): void {
     entry.cause = change.cause
+    entry.sinceMs = this.#clock.wallMs()
     entry.changes.set(change.to, (entry.changes.get(change.to) ?? 0) + 1)
     const said = { operation, ...change }
     if (change.to === 'open') this.#log.warn(said, 'circuit opens')

@@ -134,6 +134,11 @@ describe('a policy that cannot be is refused, with the path and the remedy', () 
       /^cdn\.purge\.target: is missing: cloudflare needs/,
     ],
     ['a CDN without its service', 'cdn: {purge: {provider: fastly}}', /^cdn\.purge\.target: is missing: fastly needs/],
+    [
+      'a URL with a password',
+      "cdn: {purge: {provider: webhook, url: 'https://u:secret@a.example/'}}",
+      /^cdn\.purge\.url: expected a URL/,
+    ],
     ['a webhook of nobody', 'cdn: {purge: {provider: webhook}}', /^cdn\.purge\.url: is missing: webhook needs/],
     [
       'a burn rate that can never fire',

@@ -56,8 +56,12 @@ export const range = () => {
 }
 
 export const webUrl = () => {
-  const meaning = 'expected a URL that begins with https:// or http://'
-  return z.string(meaning).refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), meaning)
+  const meaning =
+    'expected a URL that begins with https:// or http://, without a user and a password, which are no secret in a policy'
+  return z.string(meaning).refine((text) => {
+    const url = /^https?:\/\//.test(text) ? URL.parse(text) : null
+    return url !== null && url.username === '' && url.password === ''
+  }, meaning)
 }
 
 const PATH_MEANING =
