@@ -49,16 +49,41 @@ afterAll(async () => {
 
 /** What one instance has been told, or has decided: the model's, which knows nothing of how it is kept. */
 interface Known {
-  blocks: Map<string, { readonly id: number; readonly untilMs: number }>
-  /** The blocks that an unblock has ended, by range. */
-  ended: Map<string, Set<number>>
+  readonly blocks: Map<string, KnownBlock>
+  /** By range, the youngest block that an unblock has ended; all that are older are ended with it. */
+  readonly ended: Map<string, number>
+}
+
+/** Its end is one of the two: they differ where it is left open which (see `merge`). */
+interface KnownBlock {
+  readonly id: number
+  readonly untilMs: number
+  readonly orUntilMs: number
 }
 
 const nothing = (): Known => ({ blocks: new Map(), ended: new Map() })
 
 /**
+ * What all know of a range, of what each has known of it. Of two blocks the later end counts. An unblock ends those that its
+ * author knew of or that are older. Where a younger one survives it, an older one that lasts longer may have been joined
+ * to that one before the unblock was heard of: whether it survives is left open.
+ */
+const merge = (all: readonly Known[], range: string): { readonly block?: KnownBlock; readonly ended: number } => {
+  const ended = Math.max(0, ...all.map((one) => one.ended.get(range) ?? 0))
+  const blocks = all.flatMap((one) => one.blocks.get(range) ?? [])
+  const surviving = blocks.filter(({ id }) => id > ended)
+  if (surviving.length === 0) return { ended }
+  const block = {
+    id: Math.max(...surviving.map(({ id }) => id)),
+    untilMs: Math.max(...surviving.map(({ untilMs }) => untilMs)),
+    orUntilMs: Math.max(...blocks.map(({ orUntilMs }) => orUntilMs)),
+  }
+  return { block, ended: 0 }
+}
+
+/**
  * What should be so. While Redis is there, what is done anywhere is known everywhere. Without it each instance goes on with what
- * it knows; afterwards all that anyone has survives, but for what anyone has ended; of two blocks of a range the later end counts.
+ * it knows; afterwards all that anyone has survives, but for what anyone has ended.
  */
 class Model {
   nowMs = Date.now()
@@ -67,16 +92,24 @@ class Model {
   readonly known: Known[] = Array.from({ length: INSTANCES }, nothing)
   #ids = 0
 
-  isBlocked(instance: number, address: string): boolean {
+  /** Undefined where it is left open. */
+  isBlocked(instance: number, address: string): boolean | undefined {
     if (this.allow.includes(address)) return false
     const { blocks } = this.known[instance] as Known
-    return (COVERED_BY[address] ?? []).some((range) => (blocks.get(range)?.untilMs ?? 0) > this.nowMs)
+    const covering = (COVERED_BY[address] ?? []).flatMap((range) => blocks.get(range) ?? [])
+    if (covering.some(({ untilMs }) => untilMs > this.nowMs)) return true
+    return covering.some(({ orUntilMs }) => orUntilMs > this.nowMs) ? undefined : false
+  }
+
+  /** Whether there is a block of exactly this range: one that has passed may be forgotten at any time. */
+  has(instance: number, range: string): boolean {
+    return (this.known[instance]?.blocks.get(range)?.untilMs ?? 0) > this.nowMs
   }
 
   block(instance: number, range: string, untilMs: number): void {
     const id = ++this.#ids
     for (const { blocks, ended } of this.#reached(instance)) {
-      blocks.set(range, { id, untilMs })
+      blocks.set(range, { id, untilMs, orUntilMs: untilMs })
       ended.delete(range)
     }
   }
@@ -85,8 +118,8 @@ class Model {
     const seen = this.known[instance]?.blocks.get(range)
     if (seen === undefined) return
     for (const { blocks, ended } of this.#reached(instance)) {
-      if (blocks.get(range)?.id === seen.id) blocks.delete(range)
-      ended.set(range, new Set([...(ended.get(range) ?? []), seen.id]))
+      blocks.delete(range)
+      ended.set(range, seen.id)
     }
   }
 
@@ -99,14 +132,9 @@ class Model {
     this.isConnected = true
     const merged = nothing()
     for (const range of RANGES) {
-      const ended = new Set(this.known.flatMap((one) => [...(one.ended.get(range) ?? [])]))
-      if (ended.size > 0) merged.ended.set(range, ended)
-      for (const { blocks } of this.known) {
-        const block = blocks.get(range)
-        const best = merged.blocks.get(range)
-        if (block === undefined || ended.has(block.id)) continue
-        if (best === undefined || block.untilMs > best.untilMs) merged.blocks.set(range, block)
-      }
+      const { block, ended } = merge(this.known, range)
+      if (block !== undefined) merged.blocks.set(range, block)
+      if (ended > 0) merged.ended.set(range, ended)
     }
     for (const [index] of this.known.entries()) this.known[index] = structuredClone(merged)
   }
@@ -214,6 +242,7 @@ class Run {
         return model.block(one.by, one.range, untilMs)
       }
       case 'unblock':
+        if (!model.has(one.by, one.range)) return
         await this.#of(one.by).blocks.unblock([one.range])
         return model.unblock(one.by, one.range)
       case 'violate':
@@ -261,7 +290,7 @@ class Run {
     let found: boolean[] = []
     const agrees = async () => {
       found = await seen()
-      return found.every((isBlocked, index) => isBlocked === wanted[index])
+      return found.every((isBlocked, index) => isBlocked === (wanted[index] ?? isBlocked))
     }
     await eventually('all agree', agrees).catch(() => expect(found, after).toEqual(wanted))
     // An unblock is of the block that it has seen: all must have seen the last one before the next step.
@@ -272,7 +301,7 @@ class Run {
     const holding = (instance: Instance) =>
       RANGES.map((one) => {
         const block = instance.blocks.get(one)
-        return block === undefined || block.untilMs <= this.model.nowMs ? 0 : block.stamp
+        return block === undefined || block.untilMs <= this.model.nowMs ? '' : `${block.stamp} ${block.untilMs}`
       }).join()
     const [first = '', ...others] = this.#instances.map(holding)
     return others.every((other) => other === first) && this.#instances.every(({ blocks }) => blocks.untold === 0)
@@ -286,7 +315,7 @@ class Run {
   async #violate(index: number, client: string): Promise<void> {
     const { model } = this
     const instance = this.#of(index)
-    const isBlockedBefore = model.isBlocked(index, client)
+    const isBlockedBefore = model.isBlocked(index, client) ?? (await instance.ask('/free', client)) === 403
     const ended = instance.blocks.get(clientOf(client))
     const statuses: number[] = []
     for (let time = 0; time < 3 * VIOLATIONS; time++) statuses.push(await instance.ask('/limited', client))

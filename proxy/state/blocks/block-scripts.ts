@@ -43,7 +43,9 @@ for i = 2, #ARGV, 4 do
   if known then
     local knownStamp, knownKind, knownFigure = string.match(known, '^(%d+) (%a) (%d+)')
     knownStamp = tonumber(knownStamp) or 0
-    if kind == 'x' then
+    if kind == 'x' and knownKind == 'x' then
+      isTaken = tonumber(figure) > tonumber(knownFigure)
+    elseif kind == 'x' then
       isTaken = knownKind == 'b' and knownStamp <= tonumber(figure)
     elseif knownKind == 'x' then
       isTaken = mode == 'set' or tonumber(stamp) > tonumber(knownFigure)

@@ -314,26 +314,44 @@ it('a start without its Redis does not wait for it', async () => {
   expect(store.isBlocked(ip('198.51.100.7'))).toBe(true)
 })
 
-describe('of two blocks of one range', () => {
+describe('of what instances tell of one range when Redis is back', () => {
+  const range = '198.51.100.7'
+  const nowMs = Date.now()
+
+  const made = (stamp: number, untilMs: number) => {
+    const entry = blockText({ ...order(range), stamp, untilMs, forgetAtMs: untilMs })
+    return { range, mode: 'keep', entry, forgetAtMs: untilMs } as const
+  }
+  const ended = (stamp: number, seenStamp: number) =>
+    ({ range, mode: 'keep', entry: unblockedText({ range, stamp, seenStamp }), forgetAtMs: nowMs + HOUR_MS }) as const
+
+  /** @returns what tells one after the other, and whether there is a block then */
+  const teller = async () => {
+    const guard = await connectedGuard(singleTarget(redis.port), newService())
+    closing.push(() => guard.close())
+    const link = new BlockLink(guard)
+    return async (change: ReturnType<typeof made>) => (await link.tell([change]))?.[0]?.kind
+  }
+
   it.each([
     ['ends as late', 60_000],
     ['ends sooner', 30_000],
     ['has no end, as the other', Number.POSITIVE_INFINITY],
-  ])('one that was made while the other was ended elsewhere survives, also where it %s', async (_how, forMs) => {
-    const guard = await connectedGuard(singleTarget(redis.port), newService())
-    closing.push(() => guard.close())
-    const link = new BlockLink(guard)
-    const range = '198.51.100.7'
-    const nowMs = Date.now()
-    const made = (stamp: number, untilMs: number) => {
-      const entry = blockText({ ...order(range), stamp, untilMs, forgetAtMs: untilMs })
-      return { range, mode: 'keep', entry, forgetAtMs: untilMs } as const
-    }
-    const ended = (stamp: number, seenStamp: number) =>
-      ({ range, mode: 'keep', entry: unblockedText({ range, stamp, seenStamp }), forgetAtMs: nowMs + HOUR_MS }) as const
-    await link.tell([made(nowMs, nowMs + Math.max(forMs, 60_000))])
-    await link.tell([made(nowMs + 5, nowMs + forMs)])
-    expect((await link.tell([ended(nowMs + 6, nowMs)]))?.[0]?.kind).toBe('block')
-    expect((await link.tell([ended(nowMs + 7, nowMs + 5)]))?.[0]?.kind).toBe('unblocked')
+  ])('a block that was made while the other was ended elsewhere survives, also where it %s', async (_how, forMs) => {
+    const tell = await teller()
+    await tell(made(nowMs, nowMs + Math.max(forMs, 60_000)))
+    await tell(made(nowMs + 5, nowMs + forMs))
+    expect(await tell(ended(nowMs + 6, nowMs))).toBe('block')
+    expect(await tell(ended(nowMs + 7, nowMs + 5))).toBe('unblocked')
+  })
+
+  it.each([
+    ['the one that has seen more comes last', [0, 5]],
+    ['the one that has seen more comes first', [5, 0]],
+  ])('of two unblocks, that of the younger block counts: %s', async (_order, seen) => {
+    const tell = await teller()
+    for (const [index, seenMs] of seen.entries()) await tell(ended(nowMs + 10 + index, nowMs + seenMs))
+    expect(await tell(made(nowMs + 5, nowMs + 60_000))).toBe('unblocked')
+    expect(await tell(made(nowMs + 6, nowMs + 60_000))).toBe('block')
   })
 })
