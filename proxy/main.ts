@@ -20,6 +20,7 @@ import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { openPurges } from './cdn/purge/open.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { openSharing } from './stale/sharing/open.ts'
 import { openBlocking } from './state/blocks/open.ts'
 import { openChallengeSecrets } from './state/challenge/open.ts'
 import { openEmergency } from './state/emergency/open.ts'
@@ -52,6 +53,8 @@ const run = async (settings: ProxySettings): Promise<void> => {
   })
   const { health, traffic, upstream, server, limits, challenges, circuits, staleStore, appliedPurges } = proxy
   const purging = await openPurges(settings, instance.id, { redis, policies, applied: appliedPurges }, log)
+  const { purges } = purging
+  const sharing = await openSharing({ redis, policies, store: staleStore, applied: appliedPurges, purges }, log)
   const registry = proxyMetrics(instance, {
     traffic,
     inFlight: () => server.inFlight(),
@@ -60,6 +63,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
     blocks,
     violations,
     stale: staleStore,
+    sharing,
     purging,
   })
   redisMetrics(registry, redis)
@@ -88,6 +92,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('blocks', () => blocking.close())
   shutdown.opened('emergency', () => emergencyParts.close())
   shutdown.opened('purges', () => purging.close())
+  shutdown.opened('shared replies', () => sharing.close())
   shutdown.opened('limits', () => limits.close())
   shutdown.opened('challenges', () => {
     challenges.close()

@@ -13,6 +13,7 @@ export interface Measured {
   readonly blocks: { readonly size: number; readonly untold: number }
   readonly violations: { readonly blocked: number; readonly unmade: number }
   readonly stale: { readonly bytes: number; readonly served: ReadonlyMap<string, number> }
+  readonly sharing: { readonly counts: { readonly shared: number; readonly loaded: number } }
   readonly purging: { readonly calls: Readonly<Record<string, number>> }
   readonly emergency: { readonly state: EmergencyState; readings(): readonly Reading[] }
 }
@@ -101,6 +102,17 @@ export const proxyMetrics = (instance: Instance, measured: Measured): Registry =
     registers: [registry],
     collect() {
       this.set(measured.stale.bytes)
+    },
+  })
+  new Counter({
+    name: 'sidegate_stale_shared_addresses_total',
+    help: 'Addresses whose kept replies this instance has written to Redis, and those that it took from there when it started.',
+    labelNames: ['direction'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      this.inc({ direction: 'out' }, measured.sharing.counts.shared)
+      this.inc({ direction: 'in' }, measured.sharing.counts.loaded)
     },
   })
   new Counter({

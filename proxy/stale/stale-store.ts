@@ -16,6 +16,14 @@ export interface Kept {
   isTried: boolean
 }
 
+/** Is told of addresses. */
+interface StoreWatcher {
+  /** There is another reply. */
+  kept(key: string): void
+  /** What there was may not be served any more; a purge aside. */
+  dropped(key: string): void
+}
+
 /**
  * The last good replies of the app, in bounded memory: two generations, of which the older is dropped whole. What is asked for
  * moves to the younger one, so that at least the half of the bytes that was asked for last is there.
@@ -30,6 +38,7 @@ export class StaleStore {
   readonly underWay = { bytes: 0 }
   /** How many replies have been served out of it, by why. */
   readonly served = new Map<StaleCause, number>()
+  watcher: StoreWatcher | undefined
 
   get bytes(): number {
     return this.#currentBytes + this.#previousBytes
@@ -38,6 +47,11 @@ export class StaleStore {
   /** How many addresses. */
   get size(): number {
     return this.#current.size + this.#previous.size
+  }
+
+  /** For who does not serve it: it stays where it is. */
+  peek(key: string): Kept | undefined {
+    return this.#current.get(key) ?? this.#previous.get(key)
   }
 
   get(key: string): Kept | undefined {
@@ -61,33 +75,29 @@ export class StaleStore {
     const others = kept.replies.filter((other) => !isSameVariant(other, reply))
     // What came sooner and ended later is not the last one.
     if (kept.replies.some((other) => !others.includes(other) && other.receivedAtMs > reply.receivedAtMs)) return
-    this.drop(key)
+    this.#remove(key)
     const replies = [reply, ...others.slice(0, VARIANTS_LIMIT - 1)]
     while (bytesOf(key, { ...kept, replies }) > bytesLimit >> 1) replies.pop()
     kept.replies = replies
     this.#add(key, kept, bytesOf(key, kept))
+    this.watcher?.kept(key)
   }
 
   /** Drops all that is kept of an address. */
   drop(key: string): void {
-    const current = this.#current.get(key)
-    if (current !== undefined) {
-      this.#currentBytes -= bytesOf(key, current)
-      this.#current.delete(key)
-    }
-    const previous = this.#previous.get(key)
-    if (previous === undefined) return
-    this.#previousBytes -= bytesOf(key, previous)
-    this.#previous.delete(key)
+    this.#remove(key)
+    this.watcher?.dropped(key)
   }
 
   /** Drops one reply: the app has said since that there is none to be kept any more. */
   forget(key: string, reply: KeptReply): void {
-    const kept = this.#current.get(key) ?? this.#previous.get(key)
+    const kept = this.peek(key)
     if (kept === undefined || !kept.replies.includes(reply)) return
     this.drop(key)
     kept.replies = kept.replies.filter((other) => other !== reply)
-    if (kept.replies.length > 0) this.#add(key, kept, bytesOf(key, kept))
+    if (kept.replies.length === 0) return
+    this.#add(key, kept, bytesOf(key, kept))
+    this.watcher?.kept(key)
   }
 
   /** Drops the replies that are not to be served any more. @returns how many */
@@ -97,11 +107,23 @@ export class StaleStore {
       const replies = kept.replies.filter((reply) => !isPurged(reply))
       if (replies.length === kept.replies.length) continue
       purged += kept.replies.length - replies.length
-      this.drop(key)
+      this.#remove(key)
       kept.replies = replies
       if (replies.length > 0) this.#add(key, kept, bytesOf(key, kept))
     }
     return purged
+  }
+
+  #remove(key: string): void {
+    const current = this.#current.get(key)
+    if (current !== undefined) {
+      this.#currentBytes -= bytesOf(key, current)
+      this.#current.delete(key)
+    }
+    const previous = this.#previous.get(key)
+    if (previous === undefined) return
+    this.#previousBytes -= bytesOf(key, previous)
+    this.#previous.delete(key)
   }
 
   #add(key: string, kept: Kept, bytes: number): void {

@@ -13,7 +13,11 @@ export class Script {
   }
 
   /** Runs it; a server that does not know it yet is told its text. */
-  async run(redis: RedisCommands, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  async run(
+    redis: RedisCommands,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<unknown> {
     try {
       return await redis.evalsha(this.#digest, keys.length, ...keys, ...args)
     } catch (error) {

@@ -34,7 +34,12 @@ export class MemoryPurgeLedger implements PurgeLedger {
   async news(): Promise<PurgeNews> {
     const orders = this.#unheard
     this.#unheard = []
-    return { orders, hasGap: false }
+    return { orders, number: 0, hasGap: false, isLoss: false }
+  }
+
+  /** There is nobody to share with. */
+  async latest(): Promise<undefined> {
+    return undefined
   }
 
   async report(id: string): Promise<PurgeReport | 'unknown'> {

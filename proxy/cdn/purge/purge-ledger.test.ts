@@ -41,7 +41,7 @@ const ledgers: readonly (readonly [string, () => Promise<PurgeLedger>])[] = [
 describe.each(ledgers)('a ledger %s', (_where, open) => {
   it('tells of each purge once, in their order', async () => {
     const ledger = await open()
-    expect(await ledger.news()).toEqual({ orders: [], hasGap: false })
+    expect(await ledger.news()).toMatchObject({ orders: [], hasGap: false })
     for (let number = 0; number < 50; number++) await ledger.accept(order(`${number}`, [`${number}`]), false)
     const heard: unknown[] = []
     for (let asked = 0; asked < 10; asked++) heard.push(...(ids((await ledger.news())?.orders) ?? []))
@@ -144,7 +144,7 @@ describe('a fleet', () => {
     expect(await ledger.news()).toMatchObject({ orders: [], hasGap: true })
     await other.accept(order('and another', ['c']), false)
     expect(await ledger.news()).toMatchObject({ orders: [{ id: 'and another' }], hasGap: false })
-    expect(await ledger.news()).toEqual({ orders: [], hasGap: false })
+    expect(await ledger.news()).toMatchObject({ orders: [], hasGap: false })
   })
 
   it('accepts nothing while Redis is lost; and what may have been missed empties all', async () => {

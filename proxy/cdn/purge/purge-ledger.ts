@@ -17,8 +17,19 @@ export interface DeliveryChange {
 /** Purges that are new to an instance. */
 export interface PurgeNews {
   readonly orders: readonly Pick<PurgeOrder, 'kind' | 'values'>[]
+  /** Of the last one that has been told by now. */
+  readonly number: number
   /** Whether some may have been missed: then all that was kept before is to go. */
   readonly hasGap: boolean
+  /** Whether that is as Redis does not know them any more. */
+  readonly isLoss: boolean
+}
+
+/** The last purges, in turn. */
+export interface LatestPurges {
+  /** Of the last of all. */
+  readonly number: number
+  readonly orders: readonly Pick<PurgeOrder, 'kind' | 'values'>[]
 }
 
 /**
@@ -30,6 +41,8 @@ export interface PurgeLedger {
   accept(order: PurgeOrder, isDelivered: boolean): Promise<boolean>
   /** What has been accepted since this instance asked last. To ask says that all that was told then has been carried out. */
   news(): Promise<PurgeNews | undefined>
+  /** The last ones, as many as there are without a gap. */
+  latest(limit: number): Promise<LatestPurges | undefined>
   report(id: string): Promise<PurgeReport | 'unknown' | undefined>
   /** Those to be delivered now, the first first; they are not given to another one for so long. */
   due(limit: number, leaseMs: number): Promise<readonly DuePurge[]>

@@ -81,6 +81,21 @@ end
 return answer
 `)
 
+/**
+ * KEYS: last, log, orders. ARGV: the number to begin with, how many at most. Gives the number of the last purge of all, and numbers and orders in
+ * turn, the latest first.
+ */
+export const LATEST = new Script(`${NOW}
+redis.call('SETNX', KEYS[1], string.format('%.0f', now))
+local found = redis.call('ZREVRANGEBYSCORE', KEYS[2], ARGV[1], '-inf', 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+local answer = {redis.call('GET', KEYS[1])}
+for i = 1, #found, 2 do
+  answer[#answer + 1] = string.format('%.0f', tonumber(found[i + 1]))
+  answer[#answer + 1] = redis.call('HGET', KEYS[3], found[i]) or ''
+end
+return answer
+`)
+
 /** KEYS: orders, confirmed, alive. ARGV: the ID. Gives {order, delivery}, how many instances have carried it out, and how many there are. */
 export const REPORT = new Script(`${NOW}
 local text = redis.call('HGET', KEYS[1], ARGV[1])

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from '#shared/clock.ts'
 import type { Logger } from '#shared/log.ts'
 import type { AppliedPurges } from '../../stale/applied-purges.ts'
+import { matcherOf, RecentPurges } from '../../stale/recent-purges.ts'
 import type { PurgeLedger } from './purge-ledger.ts'
 import type { PurgeOrder, PurgeReport } from './purge-order.ts'
 
@@ -10,6 +11,8 @@ const POLL_INTERVAL_MS = 1_000
 /** So long a purge waits for all instances to have carried it out, before it is answered without them. */
 const CONFIRMED_WITHIN_MS = 2_000
 const LOOK_INTERVAL_MS = 20
+/** What has missed more than these counts as purged. */
+const LATEST_LIMIT = 1_000
 
 /**
  * Purges, as this instance takes part in them: it carries out what any has accepted, and says so. While Redis is lost it hears of none, and
@@ -25,6 +28,8 @@ export class Purges {
   #learning: Promise<void> | undefined
   /** Whether there may be news since it was asked last. */
   #isCalled = false
+  #carriedOut: number | undefined
+  #losses = 0
 
   /** @param applied undefined for a process that serves nothing itself */
   constructor(ledger: PurgeLedger, applied: AppliedPurges | undefined, log: Logger, clock: Clock = systemClock) {
@@ -51,6 +56,25 @@ export class Purges {
       }
       await delay(LOOK_INTERVAL_MS)
     }
+  }
+
+  /** The number of the last purge that has been carried out here; undefined before Redis has been asked. */
+  get carriedOut(): number | undefined {
+    return this.#carriedOut
+  }
+
+  /** How often Redis had lost purges. */
+  get losses(): number {
+    return this.#losses
+  }
+
+  /** The last ones of all, for what was kept elsewhere; undefined where Redis cannot be asked. */
+  async latest(): Promise<RecentPurges | undefined> {
+    const found = await this.#ledger.latest(LATEST_LIMIT)
+    if (found === undefined) return undefined
+    const recent = new RecentPurges(found.number - found.orders.length, LATEST_LIMIT)
+    for (const order of found.orders) recent.add(matcherOf(order))
+    return recent
   }
 
   report(id: string): Promise<PurgeReport | 'unknown' | undefined> {
@@ -85,6 +109,8 @@ export class Purges {
         this.#applied?.apply({ kind: 'everything', values: [] })
       }
       for (const order of news.orders) this.#applied?.apply(order)
+      if (news.isLoss) this.#losses++
+      this.#carriedOut = news.number
       isMore = news.hasGap || news.orders.length > 0
     }
   }

@@ -1,7 +1,7 @@
 import type { RedisGuard } from '#shared/redis.ts'
-import type { DeliveryChange, DuePurge, PurgeLedger, PurgeNews } from './purge-ledger.ts'
+import type { DeliveryChange, DuePurge, LatestPurges, PurgeLedger, PurgeNews } from './purge-ledger.ts'
 import type { Delivery, PurgeOrder, PurgeReport } from './purge-order.ts'
-import { ACCEPT, DUE, NEWS, REPORT, SETTLE } from './purge-scripts.ts'
+import { ACCEPT, DUE, LATEST, NEWS, REPORT, SETTLE } from './purge-scripts.ts'
 
 const NEWS_LIMIT = 20
 
@@ -54,7 +54,30 @@ export class RedisPurgeLedger implements PurgeLedger {
     this.#reached = Number(reached)
     const orders = texts.map((text) => (JSON.parse(text) as { order: PurgeOrder }).order)
     this.#lastId = orders.at(-1)?.id ?? (hasGap === 1 ? '' : this.#lastId)
-    return { orders, hasGap: hasGap === 1 || isLate }
+    return { orders, number: this.#reached, hasGap: hasGap === 1 || isLate, isLoss: hasGap === 1 }
+  }
+
+  async latest(limit: number): Promise<LatestPurges | undefined> {
+    let last: number | undefined
+    const orders: PurgeOrder[] = [] // the latest first
+    while (orders.length < limit) {
+      const answer = (await this.#call((commander) =>
+        LATEST.run(commander, ['last', 'log', 'orders'].map(this.#key), [
+          last === undefined ? '+inf' : last - orders.length,
+          NEWS_LIMIT,
+        ]),
+      )) as [string, ...string[]] | undefined
+      if (answer === undefined) return undefined
+      const [number, ...found] = answer
+      last ??= Number(number)
+      for (let at = 0; at < found.length; at += 2) {
+        if (Number(found[at]) !== last - orders.length || found[at + 1] === '')
+          return { number: last, orders: orders.reverse() }
+        orders.push((JSON.parse(found[at + 1] as string) as { order: PurgeOrder }).order)
+      }
+      if (found.length < 2 * NEWS_LIMIT) break
+    }
+    return { number: last ?? 0, orders: orders.reverse() }
   }
 
   async report(id: string): Promise<PurgeReport | 'unknown' | undefined> {

@@ -205,6 +205,11 @@ const stale = part({
   storeBytes: bytes({ min: MEBIBYTE, max: 1_024 * MEBIBYTE })
     .default(32 * MEBIBYTE)
     .describe('What an instance keeps of replies, for routes that have `stale`.'),
+  sharedBytes: bytes({ min: 0, max: 1_024 * MEBIBYTE })
+    .default(0)
+    .describe(
+      'What of it is kept in Redis as well, for instances that start anew: for all of them together; 0 for nothing.',
+    ),
 })
 
 const breaker = part({
