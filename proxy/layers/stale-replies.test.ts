@@ -121,6 +121,20 @@ describe('while the app fails, its last good reply is served', () => {
     expect(await get('/page/1', { 'If-None-Match': '"two"' })).toMatchObject({ status: 200, body: 'the page' })
   })
 
+  it.each([
+    ['that time', 'Sun, 06 Nov 1994 08:49:37 GMT', 304],
+    ['a later one', 'Mon, 07 Nov 1994 08:49:37 GMT', 304],
+    ['an earlier one', 'Sat, 05 Nov 1994 08:49:37 GMT', 200],
+    ['an obsolete form', 'Monday, 07-Nov-94 08:49:37 GMT', 200],
+    ['a date of no protocol', '2094-11-07', 200],
+    ['no date', 'Xyz, 99 Nov 9999 99:99:99 GMT', 200],
+  ])('to who asks whether it has changed since %s', async (_name, since, status) => {
+    answer = (_request, response) => void response.setHeader('Last-Modified', 'Sun, 06 Nov 1994 08:49:37 GMT').end('a')
+    await keep()
+    answer = fail
+    expect((await get('/page/1', { 'If-Modified-Since': since })).status).toBe(status)
+  })
+
   it('as it was chosen for the request', async () => {
     answer = ({ headers }, response) => {
       response.setHeader('Vary', 'Accept-Language')
@@ -246,6 +260,28 @@ describe('nothing is served', () => {
     await get('/page/1', {}, 'DELETE')
     answer = fail
     expect((await get()).status).toBe(500)
+  })
+
+  it('that was on its way when its address was written to', async () => {
+    let release: (() => void) | undefined
+    const slow: Answer = (request, response) => {
+      release = () => page(request, response)
+    }
+    const written: Answer = (_request, response) => void response.writeHead(204).end()
+    for (const path of ['/page/written', '/page/other']) {
+      answer = slow
+      const underWay = get('/page/written')
+      await eventually('the app is asked', () => release !== undefined)
+      answer = written
+      await get(path, {}, 'POST')
+      release?.()
+      release = undefined
+      expect((await underWay).body).toBe('the page')
+      answer = fail
+      const isKept = path === '/page/other'
+      if (isKept) await eventually('it is kept', () => proxy.staleStore.bytes > 0)
+      expect((await get('/page/written')).status).toBe(isKept ? 200 : 500)
+    }
   })
 
   it('of a type that the policy makes private', async () => {

@@ -22,6 +22,7 @@ import {
   mayKeepFor,
   type StaleUse,
 } from '../stale/stale-use.ts'
+import { WrittenAddresses } from '../stale/written-addresses.ts'
 
 /** What is younger than this is not kept anew: to copy every reply of a busy address would cost more than it is worth. */
 const RENEWED_AFTER_MS = 1_000
@@ -36,6 +37,10 @@ const RENEWED_AFTER_MS = 1_000
  *     drop   what the app has taken back, or has been asked to change
  */
 export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Clock): Layer => {
+  const written = new WrittenAddresses()
+  /** Exchanges whose replies may be kept. */
+  let underWay = 0
+
   const serve = (exchange: Exchange, reply: KeptReply, cause: StaleCause): Reply => {
     exchange.staleCause = cause
     store.served.set(cause, (store.served.get(cause) ?? 0) + 1)
@@ -48,8 +53,8 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
       ? undefined
       : servable
 
-  const keep = ({ policy }: Exchange, { key, generation }: StaleUse, reply: KeptReply | undefined): void => {
-    if (reply === undefined || purges.hasPurged(generation, reply)) return
+  const keep = ({ policy }: Exchange, { key, generation, writes }: StaleUse, reply: KeptReply | undefined): void => {
+    if (reply === undefined || purges.hasPurged(generation, reply) || written.hasWritten(writes, key)) return
     store.put(key, reply, policy.policy.stale.storeBytes)
   }
 
@@ -67,6 +72,7 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
       const isTroubled = kept?.isTroubled === true && servable !== undefined && isForEveryone(exchange, servable)
       if (isTroubled && kept.isTried) return serve(exchange, servable, 'refilling')
       if (isTroubled) kept.isTried = true
+      underWay++
       exchange.stale = {
         key,
         rule,
@@ -76,6 +82,7 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
         isTry: isTroubled,
         isAnswered: false,
         generation,
+        writes: written.number,
         capture: undefined,
       }
       return PASS
@@ -84,7 +91,11 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
     onReply(exchange, head) {
       const { stale } = exchange
       if (exchange.isOwn) return undefined
-      if (isUnsafe(exchange) && head.status < 400 && store.size > 0) store.drop(keyOf(exchange)) // RFC 9111 §4.4
+      if (isUnsafe(exchange) && head.status < 400 && (store.size > 0 || underWay > 0)) {
+        const key = keyOf(exchange)
+        store.drop(key) // RFC 9111 §4.4
+        written.add(key)
+      }
       if (stale === undefined) return undefined
       if (isFailure(head.status)) {
         if (servableOf(exchange, stale) === undefined) return undefined
@@ -116,6 +127,7 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
     onFinish(exchange, { kind }) {
       const { stale } = exchange
       if (stale === undefined) return
+      underWay--
       giveUpTry(stale)
       if (kind === 'replied') keep(exchange, stale, stale.capture?.reply())
       stale.capture?.release()

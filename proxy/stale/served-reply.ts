@@ -63,9 +63,14 @@ const isKnownToClient = ({ status, headers }: KeptReply, requestHeaders: readonl
     const own = fieldValue(headers, 'etag')
     return tags.trim() === '*' || (own !== undefined && hasTag(tags, own))
   }
-  const since = Date.parse(fieldValue(requestHeaders, 'if-modified-since') ?? '')
-  return Date.parse(fieldValue(headers, 'last-modified') ?? '') <= since
+  return dateOf(fieldValue(headers, 'last-modified')) <= dateOf(fieldValue(requestHeaders, 'if-modified-since'))
 }
+
+/** Of RFC 9110 §5.6.7: the obsolete forms count as none, and get the whole reply. */
+const HTTP_DATE = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/
+
+/** NaN for what is no date. */
+const dateOf = (value = ''): number => (HTTP_DATE.test(value) ? Date.parse(value) : Number.NaN)
 
 /** By weak comparison (RFC 9110 §8.8.3.2). */
 export const hasTag = (tags: string, tag: string): boolean => {

@@ -156,9 +156,10 @@ const bytesOf = (key: string, { replies }: Kept): number => {
   return bytes
 }
 
-const bytesOfReply = ({ body, headers, vary }: KeptReply): number => {
+const bytesOfReply = ({ body, headers, tags, vary }: KeptReply): number => {
   let bytes = OVERHEAD_BYTES + body.length
   for (const text of headers) bytes += text.length
+  for (const tag of tags) bytes += tag.length
   for (const { value } of vary) bytes += value.length
   return bytes
 }

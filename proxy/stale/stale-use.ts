@@ -28,6 +28,8 @@ export interface StaleUse {
   isAnswered: boolean
   /** Of purges, when the exchange began. */
   readonly generation: number
+  /** Of addresses that were written to, when the exchange began. */
+  readonly writes: number
   /** The reply's body, while it comes. */
   capture: Capture | undefined
 }
