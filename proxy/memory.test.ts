@@ -105,4 +105,10 @@ describe('what a proxy loads at its start', () => {
     await loaded()
     expect((await loaded()).builtin.filter((name) => name.includes('amaro'))).toEqual([])
   })
+
+  it('does not bring the client of a Redis with it that may not be there, which is 0.8 MB', async () => {
+    const { packages } = await loaded()
+    expect(packages.filter((path) => path.includes('/pino/'))).not.toEqual([])
+    expect(packages.filter((path) => path.includes('ioredis'))).toEqual([])
+  })
 })
