@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { Agent, createServer, get, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { connect, createServer as createNetServer } from 'node:net'
-import { relative } from 'node:path'
+import { resolve } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { TestChild } from '#shared/testing/child-process.ts'
@@ -42,8 +42,9 @@ const status = async (url: string): Promise<number> => (await fetch(url)).status
 describe('a proxy process', () => {
   it('is run by `npm run proxy` as it is tested', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
-    const environment = Object.entries(proxyNode.environment).map(([name, value]) => `${name}=${relative('.', value)}`)
-    expect(scripts.proxy).toBe(`exec env ${environment.join(' ')} node ${proxyNode.flags.join(' ')} proxy/main.ts`)
+    const environment = Object.entries(proxyNode.environment).map(([name, value]) => `${name}=${value}`)
+    const flags = proxyNode.flags.map((flag) => flag.replace(`${resolve()}/`, './'))
+    expect(scripts.proxy).toBe(`exec env ${environment.join(' ')} node ${flags.join(' ')} proxy/main.ts`)
   })
 
   it('needs nothing but UPSTREAM_URL, and answers probes and metrics on its admin port', async () => {

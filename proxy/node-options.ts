@@ -21,10 +21,11 @@ export const proxyNode = {
     // The old generation may grow by twice what lives in it before V8 collects it, not by a few MB: a hundred clients that
     // leave and come again were enough for that, and 20 to 40 ms of marking are many requests.
     '--heap-growing-percent=200',
+    // docs/decisions/0022-idle-memory.md: only the first start loads the transpiler (25 MB), whose function is new to Node.
+    `--import=${join(import.meta.dirname, 'strip-types-once.js')}`,
+    '--disable-warning=ExperimentalWarning',
   ],
   environment: {
-    // What the TypeScript here becomes is kept, so that the transpiler (25 MiB) is loaded at the first start only.
-    NODE_COMPILE_CACHE: join(import.meta.dirname, '../node_modules/.cache/compiled'),
     // glibc: an arena for each of Node's threads would be memory that one thread alone uses.
     MALLOC_ARENA_MAX: '2',
   },

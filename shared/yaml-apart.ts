@@ -26,10 +26,10 @@ const refused = (why: string): ParsedText => ({ kind: 'bad', problems: [{ path: 
 /** Never rejects. */
 const parseOnThread = async (text: string): Promise<ParsedText> => {
   const { Worker } = await import('node:worker_threads')
+  // With the flags of this process: what spares it the transpiler spares the thread, too.
   const thread = new Worker(new URL('./yaml-thread.ts', import.meta.url), {
     workerData: text,
     resourceLimits: { maxOldGenerationSizeMb: MEMORY_LIMIT_MB },
-    execArgv: [],
   })
   let timer: NodeJS.Timeout | undefined
   try {

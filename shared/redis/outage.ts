@@ -1,11 +1,12 @@
-import { ReplyError } from 'ioredis'
-
 /**
  * Error replies that tell of the server's state, and not of the command: another server, or the same one later, would
  * have answered it (https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
  */
 const STATES =
   /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|MISCONF|OOM|NOREPLICAS|NOAUTH|WRONGPASS|UNBLOCKED|MOVED|ASK|ERR max number of clients)/
+
+/** Of what the client throws where Redis has answered with an error. By name: who never meets one needs no client. */
+const REPLY_ERROR = 'ReplyError'
 
 /** What code that is wrong throws. */
 const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError, URIError]
@@ -16,5 +17,5 @@ const DEFECTS = [TypeError, RangeError, ReferenceError, SyntaxError, URIError]
  */
 export const isOutage = (error: Error): boolean => {
   if (DEFECTS.some((defect) => error instanceof defect)) return false
-  return !(error instanceof ReplyError) || STATES.test(error.message)
+  return error.name !== REPLY_ERROR || STATES.test(error.message)
 }
