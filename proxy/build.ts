@@ -15,6 +15,7 @@ import { edge, edgeLayers, policyLayers } from './pipeline.ts'
 import { ProxyServer } from './server.ts'
 import type { ProxySettings } from './settings.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { Slo } from './slo/slo.ts'
 import { AppliedPurges } from './stale/applied-purges.ts'
 import { StaleStore } from './stale/stale-store.ts'
 import type { ChallengeSecrets } from './state/challenge/open.ts'
@@ -45,6 +46,7 @@ export interface SharedState extends Situation {
   /** A candidate that traffic is held against, where there is one. */
   readonly shadow: { readonly current: Candidate | undefined }
   readonly burn: BurnSignal
+  readonly slo: Pick<Slo, 'record'>
   readonly emergencySignals: OutcomeCount
   readonly blocks: EnforcedBlocks
   readonly violations: ViolationSink
@@ -99,7 +101,7 @@ export const buildProxy = (
   const newLayers = () =>
     policyLayers({ blocks, limits: limits.beside(), violations: NO_VIOLATIONS, challenging: challenges.inShadow })
   const shadowing = { shadow: shared.shadow, newLayers, log }
-  const { burn, emergencySignals } = shared
+  const { burn, slo, emergencySignals } = shared
   const staleStore = new StaleStore()
   const purges = new AppliedPurges(staleStore)
   const { challenging, answering } = challenges
@@ -113,6 +115,7 @@ export const buildProxy = (
       upstreamName: settings.UPSTREAM_URL.socketPath ?? settings.UPSTREAM_URL.origin,
       traffic,
       burn,
+      slo,
       emergencySignals,
       health,
       blocks,

@@ -20,6 +20,7 @@ import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { openPurges } from './cdn/purge/open.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { openSlo } from './slo/open.ts'
 import { openSharing } from './stale/sharing/open.ts'
 import { openBlocking } from './state/blocks/open.ts'
 import { openChallengeSecrets } from './state/challenge/open.ts'
@@ -47,9 +48,22 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const { emergency, signals: emergencySignals } = emergencyParts
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
+  const sloState = openSlo(redis, instance, log)
   const challengeSecrets = await openChallengeSecrets(settings, log)
   const proxy = buildProxy(settings, instance, log, {
-    ...{ redis, policies, shadow, burn, emergency, emergencySignals, blocks, violations, fleet, challengeSecrets },
+    ...{
+      redis,
+      policies,
+      shadow,
+      burn,
+      slo: sloState.slo,
+      emergency,
+      emergencySignals,
+      blocks,
+      violations,
+      fleet,
+      challengeSecrets,
+    },
   })
   const { health, traffic, upstream, server, limits, challenges, circuits, staleStore, appliedPurges } = proxy
   const purging = await openPurges(settings, instance.id, { redis, policies, applied: appliedPurges }, log)
@@ -89,6 +103,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('redis', () => redis?.close())
   shutdown.opened('fleet', () => fleet.close())
   shutdown.opened('policy', () => policy.close())
+  shutdown.opened('slo', () => sloState.close())
   shutdown.opened('blocks', () => blocking.close())
   shutdown.opened('emergency', () => emergencyParts.close())
   shutdown.opened('purges', () => purging.close())
@@ -114,6 +129,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
       emergency,
       blocking,
       purging,
+      slo: sloState.slo,
       circuits: {
         list: () => circuits.reports().map((report) => ({ instance: instance.id, ...report })),
         order: (name, order) => (circuits.order(name, order) ? 1 : 0),

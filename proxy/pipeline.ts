@@ -18,11 +18,13 @@ import { type RateLimiting, rateLimit } from './layers/rate-limit.ts'
 import { rescue } from './layers/rescue.ts'
 import { besideShadow, type Shadowing } from './layers/shadow.ts'
 import { shed } from './layers/shed.ts'
+import { slo } from './layers/slo.ts'
 import { slowLog } from './layers/slow-log.ts'
 import { staleReplies } from './layers/stale-replies.ts'
 import { type TrafficCounts, traffic } from './layers/traffic.ts'
 import { wellFormed } from './layers/well-formed.ts'
 import type { BurnSignal } from './slo/burn-signal.ts'
+import type { Slo } from './slo/slo.ts'
 import type { AppliedPurges } from './stale/applied-purges.ts'
 import type { StaleStore } from './stale/stale-store.ts'
 import type { Circuits } from './state/circuits/circuits.ts'
@@ -37,6 +39,7 @@ export interface Edge extends PolicyEdge {
   readonly traffic: TrafficCounts
   readonly health: HealthAnswers
   readonly burn: BurnSignal
+  readonly slo: Pick<Slo, 'record'>
   readonly emergencySignals: OutcomeCount
   readonly shadowing: Shadowing
   readonly answering: Answering
@@ -65,6 +68,7 @@ export const policyLayers = (d: PolicyEdge): readonly PolicyLayer[] => [
 /** A request travels down this list, its reply back up. */
 export const edgeLayers = (d: Edge): readonly Layer[] => [
   traffic(d.traffic), // counts what the client saw, refusals included
+  slo(d.slo), // how that is, by what was promised
   burn(d.burn), // what each version of the policy leads to
   emergencySignals(d.emergencySignals, d.circuits), // what tells of an emergency
   accessLog(d.log, d.accessLog), // one line an exchange, whoever made the reply

@@ -12,6 +12,7 @@ import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { openPurges } from './cdn/purge/open.ts'
 import type { ProxySettings } from './settings.ts'
+import { openSlo } from './slo/open.ts'
 import { openBlocking } from './state/blocks/open.ts'
 import { newSecret } from './state/challenge/keys.ts'
 import { openChallengeSecrets } from './state/challenge/open.ts'
@@ -48,6 +49,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const redis = await openRedis(settings, instance, log)
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const blocking = redis === undefined ? undefined : await openBlocking(redis, instance, log)
+  const sloState = redis === undefined ? undefined : openSlo(redis, instance, log)
   const purging =
     policy && (await openPurges(settings, instance.id, { redis, policies: policy.policies, applied: undefined }, log))
   const challengeSecrets = await openChallengeSecrets(settings, log)
@@ -69,6 +71,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     emergency: emergency?.emergency,
     blocking,
     purging,
+    slo: sloState?.slo,
     circuits: workers.circuits,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })

@@ -6,6 +6,7 @@ import { createLogger } from '#shared/log.ts'
 import { PROBLEM_JSON } from '#shared/problem.ts'
 import { version } from '#shared/version.ts'
 import { openPurges } from '../cdn/purge/open.ts'
+import { FleetHistory } from '../slo/fleet-history.ts'
 import { openBlocking } from '../state/blocks/open.ts'
 import { openEmergency } from '../state/emergency/open.ts'
 import { openPolicy } from '../state/policy/open.ts'
@@ -60,6 +61,7 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
         emergency,
         blocking,
         purging,
+        slo: { history: new FleetHistory(undefined, instance.id, log) },
         tokens: { current: [] },
         health: new Health(instance, []),
       },

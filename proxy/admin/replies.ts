@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { VERDICTS } from '../slo/verdict.ts'
 import { blockBody } from './block-routes.ts'
 import { circuitBody } from './circuit-routes.ts'
 import { emergencyBody } from './emergency-routes.ts'
@@ -38,6 +39,53 @@ const inFlight = z.strictObject({ requests: number(), upgrades: number(), longes
 const stored = z.strictObject({ since: time(), until: time(), base: number().describe('The version to go back to.') })
 const badShareBefore = share().describe('Of replies that were refused or failed, before it.')
 const probation = z.strictObject({ ...stored.shape, badShareBefore })
+
+const counted = number().describe('Exchanges.')
+const noData = 'null: there were none, which is not 100 %.'
+const traffic = z.array(
+  z.strictObject({
+    windowSeconds: number(),
+    good: counted,
+    bad: counted,
+    excluded: counted,
+    availability: share().nullable().describe(noData),
+    verdicts: z.partialRecord(z.enum(VERDICTS), number()).describe('By why.'),
+    latencyMs: z
+      .strictObject({ p50: z.number(), p95: z.number(), p99: z.number(), p999: z.number() })
+      .nullable()
+      .describe('Until the head of good replies, within 1 %.'),
+  }),
+)
+const windowBurn = z.strictObject({
+  windowSeconds: number(),
+  events: number(),
+  burn: z.number().nullable().describe('How many times faster than allowed.'),
+})
+const promised = z.strictObject({
+  target: share(),
+  events: number(),
+  bad: number(),
+  share: share().nullable().describe(noData),
+  budgetLeft: z.number().nullable().describe('Of what may fail: 1 is all, below 0 it is overdrawn.'),
+  burnRates: z.array(
+    z.strictObject({ factor: z.number(), long: windowBurn, short: windowBurn, isExceeded: z.boolean() }),
+  ),
+})
+const sloReply = z.strictObject({
+  policyVersion: number(),
+  objectives: z.array(
+    z.strictObject({
+      name: text(),
+      windowDays: number(),
+      availability: promised,
+      latency: z.strictObject({ thresholdMs: z.number(), ...promised.shape }).nullable(),
+    }),
+  ),
+  traffic: z.strictObject({
+    all: traffic,
+    operations: z.array(z.strictObject({ name: text(), traffic })),
+  }),
+})
 
 const rows = <Shape extends z.ZodRawShape>(shape: Shape) => z.array(z.strictObject({ ...shape, count: number() }))
 const routeName = () => text().nullable().describe('null: none matches.')
@@ -343,6 +391,10 @@ export const operations: Readonly<Record<string, Operation>> = {
   getShadow: {
     summary: 'What the candidate would have done otherwise, in the whole fleet',
     replies: { 200: { description: 'null: there is none.', schema: z.strictObject({ shadow: shadow.nullable() }) } },
+  },
+  getSlo: {
+    summary: 'How the fleet keeps what the policy promises, and what it does',
+    replies: { 200: { description: 'Of what this instance knows: the others’ a second later.', schema: sloReply } },
   },
   listCircuits: {
     summary: 'How the circuits of this instance are, in each of its processes',

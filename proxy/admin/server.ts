@@ -12,6 +12,7 @@ import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
 import type { PurgingState } from '../cdn/purge/open.ts'
+import type { Slo } from '../slo/slo.ts'
 import type { BlockingState } from '../state/blocks/open.ts'
 import type { FleetEmergency } from '../state/emergency/emergency.ts'
 import type { PolicyState } from '../state/policy/open.ts'
@@ -27,6 +28,7 @@ import { purgeRoutes } from './purge-routes.ts'
 import { refuse } from './refuse.ts'
 import { validateByZod } from './request-validation.ts'
 import { shadowRoutes } from './shadow-routes.ts'
+import { sloRoutes } from './slo-routes.ts'
 
 /**
  * The admin port:
@@ -60,6 +62,8 @@ export interface AdminParts {
   readonly blocking: BlockingState | undefined
   /** The same. */
   readonly purging: PurgingState | undefined
+  /** The same. */
+  readonly slo: Pick<Slo, 'history'> | undefined
   readonly circuits: CircuitControl
 }
 
@@ -152,6 +156,13 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         )
       }
     }
+    if (parts.policy !== undefined && parts.slo !== undefined) {
+      sloRoutes(guarded, { history: parts.slo.history, policies: parts.policy.policies })
+    } else {
+      guarded.all('/api/slo', { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
+        refuse(reply, 503, 'Service Unavailable', NOTHING_TO_COUNT_TOGETHER_BY),
+      )
+    }
     if (parts.purging !== undefined) purgeRoutes(guarded, parts.purging, parts.log)
     else {
       guarded.all('/api/purges*', { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
@@ -194,5 +205,7 @@ const EACH_FOR_ITSELF =
   'With WORKERS above 1 and no Redis, each process decides by its own signals: GET /api/status tells what each is in. Set REDIS_URL for one state of all.'
 const NOTHING_TO_SHARE_PURGES_BY =
   'With WORKERS above 1 the processes hear of purges by Redis: set REDIS_URL, and start again.'
+const NOTHING_TO_COUNT_TOGETHER_BY =
+  'With WORKERS above 1 the processes count together by Redis: set REDIS_URL, and start again.'
 const NOTHING_TO_SHARE_BLOCKS_BY =
   'With WORKERS above 1 the processes share blocks by Redis: set REDIS_URL, and start again.'

@@ -20,6 +20,7 @@ export const unsharedState = (): SharedState => ({
   ...calm,
   shadow: { current: undefined },
   burn: new BurnSignal(new SharedCounts(undefined, 'alone', { name: 'burn', keysLimit: 1_000 })),
+  slo: { record: () => undefined },
   emergencySignals: { count: () => undefined },
   blocks: new BlockStore(undefined, pino({ level: 'silent' })),
   violations: NO_VIOLATIONS,

@@ -5,6 +5,7 @@ import { circuitCases } from '../circuit-cases.ts'
 import { limitCases } from '../limit-cases.ts'
 import { type MicroCase, microCases } from '../micro-cases.ts'
 import type { MicroResult } from '../results.ts'
+import { sloCases } from '../slo-cases.ts'
 
 const WARM_UP_MS = 300
 const BATCH_MS = 20
@@ -28,8 +29,8 @@ const time = (microCase: MicroCase): MicroResult => {
   return { name: microCase.name, nanoseconds }
 }
 
-const results = [...microCases, ...limitCases, ...circuitCases, ...blockCases, ...cachingCases].map((microCase) =>
-  time(microCase),
+const results = [...microCases, ...limitCases, ...circuitCases, ...sloCases, ...blockCases, ...cachingCases].map(
+  (microCase) => time(microCase),
 )
 process.stdout.write(`${JSON.stringify(results)}\n`)
 if (kept.last === kept) process.exitCode = 1 // never: but V8 cannot know
