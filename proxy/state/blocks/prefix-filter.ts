@@ -3,10 +3,10 @@ const FEWEST_WORDS = 1 << 13
 const GROWTH = 4
 /** Prefixes for each word: each has two hashes and these two bits, so that a quarter of all bits are set. */
 const FULL = 2
-/** So many more are removed than are left in half of the time, before what they have left behind is cleared away. */
+/** What so many that have been removed have left behind is not worth a new filter, nor that of half as many as there are. */
 const STALE = 4_096
 /** How many are added to a new filter with each change. */
-const STEP = 16
+const STEP = 8
 
 interface Bits {
   readonly words: Int32Array

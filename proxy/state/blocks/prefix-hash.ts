@@ -1,7 +1,7 @@
 /** Spreads a word of 32 bits over all of them. */
 export type Mix = (word: number) => number
 
-/** Sets what prefixes have in common apart from the prefixes. */
+/** Tells what prefixes have in common from a prefix of these bits. */
 const OF_BYTE = 0x5bd1_e995
 
 /**
