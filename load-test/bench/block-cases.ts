@@ -56,19 +56,41 @@ const NOW_MS = 1e12
 
 type Family = 'IPv4' | 'IPv6'
 
+const KNOWN_CLIENTS = 1_000
+
+type Place = (blocks: Blocks, family: Family, next: () => number) => () => IpAddress
+
 /** Addresses that a look-up is made for, by where they lie. What lies beside a block and is blocked by another is left out. */
 const PLACES = {
   /** Of IPv4 about half are blocked where there are a million, of IPv6 hardly any. */
-  'among them': (_blocks: Blocks, family: Family, next: () => number) =>
-    family === 'IPv4' ? next() >>> 1 : ipv6(0x2000 | (next() & 0xfff), next),
-  blocked: ({ ranges }: Blocks, family: Family, next: () => number) => addressIn(anyOf(ranges, family, next), next),
-  'beside a block': ({ table, ranges }: Blocks, family: Family, next: () => number) => {
-    for (;;) {
-      const range = anyOf(ranges, family, next)
-      const address = flipped(addressIn(range, next), range.bits - 1 - (next() & 7))
-      if (!table.isBlocked(address, NOW_MS)) return address
-    }
+  'among them': (_blocks, family, next) => () => addressAmong(family, next),
+  blocked:
+    ({ ranges }, family, next) =>
+    () =>
+      addressIn(anyOf(ranges, family, next), next),
+  'beside a block':
+    ({ table, ranges }, family, next) =>
+    () =>
+      unblocked(table, () => {
+        const range = anyOf(ranges, family, next)
+        return flipped(addressIn(range, next), range.bits - 1 - (next() & 7))
+      }),
+  /** As traffic is on most days: nobody is blocked, and all but one request in twenty come from who has been there before. */
+  'of known clients': ({ table }, family, next) => {
+    const client = () => unblocked(table, () => addressAmong(family, next))
+    const known = Array.from({ length: KNOWN_CLIENTS }, client)
+    return () => (next() % 20 === 0 ? client() : (known[next() % KNOWN_CLIENTS] as IpAddress))
   },
+} satisfies Record<string, Place>
+
+const addressAmong = (family: Family, next: () => number): IpAddress =>
+  family === 'IPv4' ? next() >>> 1 : ipv6(0x2000 | (next() & 0xfff), next)
+
+const unblocked = (table: BlockTable, anyAddress: () => IpAddress): IpAddress => {
+  for (;;) {
+    const address = anyAddress()
+    if (!table.isBlocked(address, NOW_MS)) return address
+  }
 }
 
 const anyOf = (ranges: readonly Cidr[], family: Family, next: () => number): Cidr => {
@@ -99,7 +121,7 @@ const lookUp = (count: number, family: Family, place: keyof typeof PLACES): Micr
     const blocks = blocksOf(count)
     const next = numbers(11)
     table = blocks.table
-    return Array.from({ length: ADDRESSES }, () => PLACES[place](blocks, family, next))
+    return Array.from({ length: ADDRESSES }, PLACES[place](blocks, family, next))
   }
   return {
     name: `block look-up, ${count.toLocaleString('en')} blocks, ${family}${count === 0 ? '' : `, ${place}`}`,

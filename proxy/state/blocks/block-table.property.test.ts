@@ -126,8 +126,36 @@ it('the table knows what a plain list of ranges knows', () => agreesWithAList(()
 
 it('the table knows it where everything collides, too', () => agreesWithAList(() => new BlockTable(0, () => 7)))
 
-it('the table knows it where segments and marks collide, and some slots do', () =>
+it('the table knows it where segments collide, and some slots do', () =>
   agreesWithAList(() => new BlockTable(0, (word) => (word ^ (word >>> 7)) & 0x3f)))
+
+it('ranges that differ in their last bit alone are two, whatever their length', () => {
+  const block = (cidr: string): Block => ({
+    ...{ range: canonical(cidr.split('/') as unknown as [string, number]), source: 'manual', author: 'a', reason: '' },
+    ...{ sinceMs: 0, untilMs: 2_000, forgetAtMs: 2_000, count: 1, stamp: 1 },
+  })
+  const differingAt = (bit: number, width: 32 | 128): readonly [string, string] => {
+    if (width === 32) return ['10.9.8.7', addressText((0x0a090807 ^ (0x8000_0000 >>> bit)) >>> 0)]
+    const groups = [0x2001, 0xdb8, 1, 2, 3, 4, 5, 6]
+    const others = groups.map((group, at) => (at === bit >> 4 ? group ^ (0x8000 >> (bit & 15)) : group))
+    return [addressText(groups), addressText(others)]
+  }
+  for (const width of [32, 128] as const) {
+    for (let bits = 1; bits <= width; bits++) {
+      for (const table of [new BlockTable(), new BlockTable(0, () => 7)]) {
+        const [one, other] = differingAt(bits - 1, width)
+        table.set(block(`${one}/${bits}`))
+        expect(table.isBlocked(parseAddress(one) as IpAddress, 0)).toBe(true)
+        expect(table.isBlocked(parseAddress(other) as IpAddress, 0)).toBe(false)
+        table.set(block(`${other}/${bits}`))
+        expect(table.size).toBe(2)
+        expect(table.delete(block(`${one}/${bits}`).range)).toBe(true)
+        expect(table.isBlocked(parseAddress(one) as IpAddress, 0)).toBe(false)
+        expect(table.isBlocked(parseAddress(other) as IpAddress, 0)).toBe(true)
+      }
+    }
+  }
+})
 
 it('the table knows it however often it grows and shrinks', () => {
   const table = new BlockTable()
@@ -147,7 +175,7 @@ it('the table knows it however often it grows and shrinks', () => {
         .flat()
         .map((address) => table.isBlocked(address, 0)),
     )
-  for (const count of [900, 3_000, 50, 1_100, 0, 20_000]) {
+  for (const count of [900, 3_000, 50, 1_100, 0, 20_000, 9_000, 18_000]) {
     for (let number = table.size / 2; number < count; number++)
       for (const one of rangesOf(number)) table.set(block(one))
     for (let number = table.size / 2 - 1; number >= count; number--) {

@@ -3,7 +3,7 @@ import type { IpAddress } from '../../facts/ip-address.ts'
 import { type Cidr, parseCidr } from '../addresses/cidr.ts'
 import type { Block } from './block.ts'
 import { BlocksOfFamily } from './blocks-of-family.ts'
-import { IPV4_SHAPE, IPV6_SHAPE, type Mix } from './prefix-index.ts'
+import type { Mix } from './prefix-hash.ts'
 
 export interface BlockPage {
   readonly blocks: readonly Block[]
@@ -46,10 +46,10 @@ export class BlockTable {
     const cidr = parseCidr(block.range)
     if (cidr === undefined) throw new RangeError(`${block.range} is no range`)
     if (typeof cidr.address === 'number') {
-      this.#ipv4 ??= new BlocksOfFamily(IPV4_SHAPE, this.#seed, this.#mix)
+      this.#ipv4 ??= new BlocksOfFamily(1, this.#seed, this.#mix)
       this.#ipv4.set(cidr, block)
     } else {
-      this.#ipv6 ??= new BlocksOfFamily(IPV6_SHAPE, this.#seed, this.#mix)
+      this.#ipv6 ??= new BlocksOfFamily(4, this.#seed, this.#mix)
       this.#ipv6.set(cidr, block)
     }
   }

@@ -55,6 +55,13 @@ export class PrefixList {
   }
 
   /** @param id of one that there is */
+  readWords(id: number, into: Int32Array): void {
+    const { words } = this.#chunks[id >>> CHUNK_BITS] as Chunk
+    const start = (id & (CHUNK - 1)) * this.#wordsEach
+    for (let at = 0; at < this.#wordsEach; at++) into[at] = words[start + at] as number
+  }
+
+  /** @param id of one that there is */
   cidr(id: number): Cidr {
     const { words } = this.#chunks[id >>> CHUNK_BITS] as Chunk
     const start = (id & (CHUNK - 1)) * this.#wordsEach

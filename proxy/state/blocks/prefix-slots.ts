@@ -1,5 +1,6 @@
 import { maskedWord } from './address-words.ts'
 
+/** Each grows by itself, so that no call waits for a million rows to be moved. */
 const SEGMENTS = 256
 const FIRST_SLOTS = 8
 /** Of the slots of a segment; above it there are half as many again. */
@@ -8,162 +9,130 @@ const GROWTH = 1.5
 /** A place is a segment and a slot of it. */
 const SLOT_BITS = 16
 const SLOTS_LIMIT = 1 << SLOT_BITS
-/** A bit for each way in which the segment and the beginning of a search can come out. */
-const FILTER_WORDS = (SEGMENTS * SLOTS_LIMIT) / 32
-/** A row: the number (24 bits) and the length (8 bits), what its owner notes, the words of the prefix. */
+/** A row: one more than the number (24 bits) and the length (8 bits), what its owner notes, the words of the prefix. 0: free */
 const [META, NOTE, WORDS] = [0, 1, 2]
 
 /**
- * A hash table of prefixes with open addressing. One bit of 2 MiB of bits says of nearly all that is not there that it is
- * not: such questions are many, do not wait for one another, and are answered out of the processor's cache. A byte for
- * each slot, 0 where it is empty, says it of nearly all others; what is known of one that is there lies side by side. It
- * is in 256 segments: each grows by itself, so that no call waits for all to be moved. What is removed leaves no gap.
+ * A hash table of prefixes with open addressing. What is known of one lies side by side, in 16 bytes (up to 64 bits) or 32:
+ * to find it is one read of memory. What is removed leaves no gap.
  */
 export class PrefixSlots {
   readonly #wordsEach: number
-  readonly #rowWords: number
+  readonly #rowShift: number
   readonly #hashOf: (words: Int32Array, bits: number) => number
-  readonly #marks: Uint8Array[]
   readonly #rows: Int32Array[]
   readonly #used = new Uint32Array(SEGMENTS)
-  readonly #filter = new Int32Array(FILTER_WORDS)
   /** Of a row whose hash is asked for. */
-  readonly #words: Int32Array
+  readonly #words = new Int32Array(5)
 
-  /** @param hashOf what the first bits of an address are found by; what is behind them does not count */
-  constructor(wordsEach: number, hashOf: (words: Int32Array, bits: number) => number) {
+  /**
+   * @param wordsEach of the longest prefix
+   * @param hashOf what the first bits of an address are found by; what is behind them does not count
+   */
+  constructor(wordsEach: 2 | 4, hashOf: (words: Int32Array, bits: number) => number) {
     this.#wordsEach = wordsEach
-    this.#rowWords = WORDS + wordsEach
+    this.#rowShift = wordsEach === 2 ? 2 : 3
     this.#hashOf = hashOf
-    this.#words = new Int32Array(wordsEach)
-    this.#marks = Array.from({ length: SEGMENTS }, () => new Uint8Array(FIRST_SLOTS))
-    this.#rows = Array.from({ length: SEGMENTS }, () => new Int32Array(FIRST_SLOTS * this.#rowWords))
-  }
-
-  /** 1 where there may be a prefix of this hash; 0 for nearly all hashes that none has. */
-  filtered(hash: number): number {
-    return ((this.#filter[filterWordOf(hash)] as number) >>> (hash & 31)) & 1
+    this.#rows = Array.from({ length: SEGMENTS }, () => new Int32Array(FIRST_SLOTS << this.#rowShift))
   }
 
   /** The place of the prefix of the first bits of an address, good until the next change; -1 for none. */
   find(hash: number, address: Int32Array, bits: number): number {
     const segment = hash >>> 24
-    const marks = this.#marks[segment] as Uint8Array
-    const mark = markOf(hash)
-    for (let slot = homeOf(hash, marks.length); ; ) {
-      const found = marks[slot] as number
-      if (found === 0) return -1
-      if (found === mark && this.#is(segment, slot, address, bits)) return (segment << SLOT_BITS) | slot
-      if (++slot === marks.length) slot = 0
+    const rows = this.#rows[segment] as Int32Array
+    const slots = rows.length >>> this.#rowShift
+    for (let slot = homeOf(hash, slots); ; ) {
+      const row = slot << this.#rowShift
+      const meta = rows[row + META] as number
+      if (meta === 0) return -1
+      if ((meta & 255) === bits && this.#is(rows, row, address, bits)) return (segment << SLOT_BITS) | slot
+      if (++slot === slots) slot = 0
     }
   }
 
   id(place: number): number {
-    const row = (place & (SLOTS_LIMIT - 1)) * this.#rowWords
-    return ((this.#rows[place >>> SLOT_BITS] as Int32Array)[row + META] as number) >>> 8
+    return ((this.#rowsOf(place)[this.#rowOf(place) + META] as number) >>> 8) - 1
   }
 
   note(place: number): number {
-    const row = (place & (SLOTS_LIMIT - 1)) * this.#rowWords
-    return ((this.#rows[place >>> SLOT_BITS] as Int32Array)[row + NOTE] as number) >>> 0
+    return (this.#rowsOf(place)[this.#rowOf(place) + NOTE] as number) >>> 0
   }
 
   setNote(place: number, note: number): void {
-    const row = (place & (SLOTS_LIMIT - 1)) * this.#rowWords
-    ;(this.#rows[place >>> SLOT_BITS] as Int32Array)[row + NOTE] = note
+    this.#rowsOf(place)[this.#rowOf(place) + NOTE] = note
   }
 
   /** One that is not there. @param words masked */
   insert(hash: number, words: Int32Array, bits: number, id: number, note: number): void {
     const segment = hash >>> 24
     const used = (this.#used[segment] as number) + 1
-    if (used > (this.#marks[segment] as Uint8Array).length * FULL_SHARE) this.#grow(segment)
+    if (used > ((this.#rows[segment] as Int32Array).length >>> this.#rowShift) * FULL_SHARE) this.#grow(segment)
+    this.#used[segment] = used
     const rows = this.#rows[segment] as Int32Array
-    const row = takeSlot(this.#marks[segment] as Uint8Array, hash) * this.#rowWords
-    rows[row + META] = (id << 8) | bits
+    const row = this.#freeRow(rows, hash)
+    rows[row + META] = ((id + 1) << 8) | bits
     rows[row + NOTE] = note
     for (let at = 0; at < this.#wordsEach; at++) rows[row + WORDS + at] = words[at] as number
-    this.#used[segment] = used
-    const word = filterWordOf(hash)
-    this.#filter[word] = (this.#filter[word] as number) | (1 << (hash & 31))
   }
 
-  remove(place: number, hash: number): void {
+  remove(place: number): void {
     const segment = place >>> SLOT_BITS
-    const marks = this.#marks[segment] as Uint8Array
     const rows = this.#rows[segment] as Int32Array
-    const end = marks.length
-    const behind = (slot: number, from: number) => (slot >= from ? slot - from : slot - from + end)
+    const shift = this.#rowShift
+    const slots = rows.length >>> shift
+    const behind = (slot: number, from: number) => (slot >= from ? slot - from : slot - from + slots)
     let gap = place & (SLOTS_LIMIT - 1)
     // What stands behind it and may stand here moves up: a search must not end before it.
-    for (let slot = (gap + 1) % end; marks[slot] !== 0; slot = (slot + 1) % end) {
-      const home = homeOf(this.#hashAt(rows, slot), end)
+    for (let slot = (gap + 1) % slots; rows[(slot << shift) + META] !== 0; slot = (slot + 1) % slots) {
+      const home = homeOf(this.#hashAt(rows, slot << shift), slots)
       if (behind(slot, home) < behind(slot, gap)) continue
-      marks[gap] = marks[slot] as number
-      rows.copyWithin(gap * this.#rowWords, slot * this.#rowWords, (slot + 1) * this.#rowWords)
+      rows.copyWithin(gap << shift, slot << shift, (slot + 1) << shift)
       gap = slot
     }
-    marks[gap] = 0
+    rows[(gap << shift) + META] = 0
     this.#used[segment] = (this.#used[segment] as number) - 1
-    if (!this.#hasLike(hash)) {
-      const word = filterWordOf(hash)
-      this.#filter[word] = (this.#filter[word] as number) & ~(1 << (hash & 31))
-    }
   }
 
-  /** Whether any has the same bit of the filter: it began its search at the same slot. */
-  #hasLike(hash: number): boolean {
-    const marks = this.#marks[hash >>> 24] as Uint8Array
-    const rows = this.#rows[hash >>> 24] as Int32Array
-    for (let slot = homeOf(hash, marks.length); marks[slot] !== 0; slot = (slot + 1) % marks.length) {
-      if (((this.#hashAt(rows, slot) ^ hash) & 0xffff) === 0) return true
-    }
-    return false
+  #rowsOf(place: number): Int32Array {
+    return this.#rows[place >>> SLOT_BITS] as Int32Array
   }
 
-  #is(segment: number, slot: number, address: Int32Array, bits: number): boolean {
-    const rows = this.#rows[segment] as Int32Array
-    const row = slot * this.#rowWords
-    if (((rows[row + META] as number) & 255) !== bits) return false
+  #rowOf(place: number): number {
+    return (place & (SLOTS_LIMIT - 1)) << this.#rowShift
+  }
+
+  #is(rows: Int32Array, row: number, address: Int32Array, bits: number): boolean {
     for (let at = 0; at < this.#wordsEach; at++) {
       if (rows[row + WORDS + at] !== maskedWord(address[at] as number, bits - at * 32)) return false
     }
     return true
   }
 
-  #hashAt(rows: Int32Array, slot: number): number {
-    const row = slot * this.#rowWords
+  #hashAt(rows: Int32Array, row: number): number {
     for (let at = 0; at < this.#wordsEach; at++) this.#words[at] = rows[row + WORDS + at] as number
     return this.#hashOf(this.#words, (rows[row + META] as number) & 255)
   }
 
+  #freeRow(rows: Int32Array, hash: number): number {
+    const slots = rows.length >>> this.#rowShift
+    let slot = homeOf(hash, slots)
+    while (rows[(slot << this.#rowShift) + META] !== 0) slot = slot + 1 === slots ? 0 : slot + 1
+    return slot << this.#rowShift
+  }
+
   #grow(segment: number): void {
-    const before = { marks: this.#marks[segment] as Uint8Array, rows: this.#rows[segment] as Int32Array }
-    const length = Math.min(Math.ceil(before.marks.length * GROWTH), SLOTS_LIMIT)
-    const marks = new Uint8Array(length)
-    const rows = new Int32Array(length * this.#rowWords)
-    for (let slot = 0; slot < before.marks.length; slot++) {
-      if (before.marks[slot] === 0) continue
-      const row = slot * this.#rowWords
-      const to = takeSlot(marks, this.#hashAt(before.rows, slot)) * this.#rowWords
-      for (let at = 0; at < this.#rowWords; at++) rows[to + at] = before.rows[row + at] as number
+    const before = this.#rows[segment] as Int32Array
+    const each = 1 << this.#rowShift
+    const slots = Math.min(Math.ceil((before.length / each) * GROWTH), SLOTS_LIMIT)
+    const rows = new Int32Array(slots * each)
+    for (let row = 0; row < before.length; row += each) {
+      if (before[row + META] === 0) continue
+      const to = this.#freeRow(rows, this.#hashAt(before, row))
+      for (let at = 0; at < each; at++) rows[to + at] = before[row + at] as number
     }
-    this.#marks[segment] = marks
     this.#rows[segment] = rows
   }
 }
 
-const filterWordOf = (hash: number): number => ((hash >>> 24) << (SLOT_BITS - 5)) | ((hash & 0xffff) >>> 5)
-
 /** Where a search begins: 16 bits of the hash, spread over a segment of any length. */
-const homeOf = (hash: number, length: number): number => Math.imul(hash & 0xffff, length) >>> 16
-
-/** Of bits that say neither which segment nor which slot. */
-const markOf = (hash: number): number => (hash >>> 16) & 255 || 1
-
-const takeSlot = (marks: Uint8Array, hash: number): number => {
-  let slot = homeOf(hash, marks.length)
-  while (marks[slot] !== 0) slot = slot + 1 === marks.length ? 0 : slot + 1
-  marks[slot] = markOf(hash)
-  return slot
-}
+const homeOf = (hash: number, slots: number): number => Math.imul(hash & (SLOTS_LIMIT - 1), slots) >>> SLOT_BITS
