@@ -7,6 +7,7 @@ import { TestPolicies } from '../../proxy/testing/policies.ts'
 import type { MicroCase } from './micro-cases.ts'
 
 const exchange = {
+  operation: new TestPolicies({}).active.operations.find('GET', undefined),
   ...{ method: 'GET', route: undefined, circuit: undefined, circuitTicket: 0, circuitSuccess: 0 },
 } as unknown as Exchange
 const head = { status: 200, statusText: 'OK', headers: [] }
