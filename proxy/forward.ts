@@ -7,6 +7,7 @@ import type { UpstreamAddress } from './upstream/address.ts'
 import type { Call, Connection } from './upstream/connection.ts'
 import { upstreamRefusal } from './upstream/failure.ts'
 import type { CallTimeouts, UpstreamLimits } from './upstream/limits.ts'
+import { socketOpener } from './upstream/open-socket.ts'
 import { ConnectionPool, type PoolCounts } from './upstream/pool.ts'
 import { RetryBudget } from './upstream/retry-budget.ts'
 import { Upload } from './upstream/upload.ts'
@@ -20,7 +21,7 @@ export class Upstream {
   readonly #budget = new RetryBudget()
 
   constructor(address: UpstreamAddress, limits: UpstreamLimits) {
-    this.#pool = new ConnectionPool(address, limits)
+    this.#pool = new ConnectionPool(socketOpener(address), limits)
   }
 
   get pool(): PoolCounts {

@@ -93,7 +93,7 @@ export class Connection implements ReplySink, Listed {
     this.#owner = owner
     this.#limits = limits
     this.#reader = new ReplyReader(this, limits.headerBytes)
-    this.#await('a connection', connectTimeoutMs)
+    this.mayTakeToOpen(connectTimeoutMs)
     this.#socket = open(this.#buffer, this.#onRead, this.#onOpen, isForSwitch)
     this.#socket.on('end', this.#onClose)
     this.#socket.on('close', this.#onClose)
@@ -103,6 +103,11 @@ export class Connection implements ReplySink, Listed {
   /** Whether it is open, and carries no call. */
   get isFree(): boolean {
     return this.#state === 'free'
+  }
+
+  /** From now on, for one that is not open. */
+  mayTakeToOpen(timeoutMs: number): void {
+    this.#await('a connection', timeoutMs)
   }
 
   /** Gives the connection, which must be free, to a call. */
