@@ -81,7 +81,9 @@ class RoundTrip implements Call {
   }
 
   start(): void {
-    if (this.wantsSwitch) this.#pool.requestNew(this)
+    // A probe lost to a race would say nothing of the app, and sent again it would be two.
+    const isProbe = this.#exchange.circuit?.standing.state === 'half-open'
+    if (this.wantsSwitch || isProbe) this.#pool.requestNew(this)
     else this.#pool.request(this)
   }
 
@@ -163,6 +165,8 @@ class RoundTrip implements Call {
     this.#connection = undefined
     if (isReuseRace && this.#maySendAgain() && this.#budget.withdraw(this.#pool.nowMs)) {
       this.#isRetry = true
+      this.#exchange.connectAtMs = 0
+      this.#exchange.connectedAtMs = 0
       this.#pool.requestNew(this)
       return
     }

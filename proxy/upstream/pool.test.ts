@@ -200,9 +200,9 @@ describe('a connection that cannot be opened', () => {
     const pool = openPool(`unix:${path}`, { connections: 1 })
     const [first, second, third] = calls('first', 'second', 'third')
     const heard = first.onFailure.bind(first)
-    first.onFailure = (error) => {
+    first.onFailure = (error, isReuseRace) => {
       server.listen(path) // before the next connection is opened
-      heard(error)
+      heard(error, isReuseRace)
     }
     for (const call of [first, second, third]) pool.request(call)
     expect(await first.over).toEqual(['Error'])
