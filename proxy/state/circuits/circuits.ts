@@ -154,7 +154,8 @@ export class Circuits {
   }
 
   #catchUp(): void {
-    if (this.nowMs >= this.#nextEndMs) this.#endOrders()
+    // The time is looked up only where an order has an end: this is passed by every request.
+    if (this.#nextEndMs < Number.POSITIVE_INFINITY && this.nowMs >= this.#nextEndMs) this.#endOrders()
     if (this.#policy !== this.#policies.active) this.#follow(this.#policies.active)
   }
 
