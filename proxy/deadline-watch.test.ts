@@ -45,6 +45,16 @@ describe('a time shorter than any before', () => {
     vi.useRealTimers()
   })
 
+  it('does not let the time go back', () => {
+    watch = new DeadlineWatch([80_000], () => undefined)
+    const before = watch.nowMs
+    watch.deadlineIn(80)
+    expect(watch.nowMs).toBe(before)
+    vi.advanceTimersByTime(300)
+    expect(watch.nowMs).toBeGreaterThanOrEqual(performance.now())
+    expect(watch.nowMs).toBeLessThanOrEqual(performance.now() + 10)
+  })
+
   it('has all looked at more often from now on, and its deadline is counted from now', () => {
     let looks = 0
     watch = new DeadlineWatch([80_000], () => looks++)

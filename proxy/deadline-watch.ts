@@ -11,6 +11,8 @@ export class DeadlineWatch {
   #shortestMs = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
   #lookedAtMs = performance.now()
+  /** What was the time as looks became more frequent. */
+  #notBeforeMs = 0
   #hasWaited = false
   #isStopped = false
 
@@ -20,15 +22,15 @@ export class DeadlineWatch {
     this.#lookOftenEnoughFor(Math.min(...timeoutsMs))
   }
 
-  /** The present or, at most one look, after it: what a deadline is counted from. Asking the clock costs more. */
+  /** The present or, at most one look, after it: what a deadline is counted from. Asking the clock costs more. It never goes back. */
   get nowMs(): number {
-    return this.#lookedAtMs + this.#everyMs
+    return Math.max(this.#notBeforeMs, this.#lookedAtMs + this.#everyMs)
   }
 
   /** The deadline of what may take so long from now on. A time shorter than any before has all looked at more often, for good. */
   deadlineIn(timeoutMs: number): number {
     if (timeoutMs < this.#shortestMs) this.#lookOftenEnoughFor(timeoutMs)
-    return this.nowMs + timeoutMs
+    return this.#lookedAtMs + this.#everyMs + timeoutMs
   }
 
   stop(): void {
@@ -40,6 +42,7 @@ export class DeadlineWatch {
     this.#shortestMs = timeoutMs
     const everyMs = Math.min(LOOK_EVERY_MS.longest, Math.max(LOOK_EVERY_MS.shortest, Math.ceil(timeoutMs / 8)))
     if (everyMs === this.#everyMs || this.#isStopped) return
+    this.#notBeforeMs = this.nowMs
     this.#everyMs = everyMs
     this.#lookedAtMs = performance.now()
     clearInterval(this.#timer)

@@ -87,8 +87,11 @@ describe('the time to connect', () => {
     await eventually('it has left', () => proxy.upstream.pool.queued === 0)
     const patient = await rawClient(proxy.port)
     patient.send(GET)
-    await eventually('the other has one of its own', () => upstream.connections() === 2 && upstream.sockets.size === 1)
+    await eventually('the other waits for it', () => proxy.upstream.pool.queued === 1)
+    // One of as little time, which begins later.
+    expect((await ask(proxy.origin, { method: 'DELETE' })).status).toBe(504)
     expect(patient.received()).toBe('')
+    await eventually('its connection is still being opened', () => upstream.sockets.size === 1)
     patient.socket.destroy()
   })
 })

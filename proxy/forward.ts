@@ -7,6 +7,7 @@ import type { UpstreamAddress } from './upstream/address.ts'
 import type { Call, Connection } from './upstream/connection.ts'
 import { upstreamRefusal } from './upstream/failure.ts'
 import type { CallTimeouts, UpstreamLimits } from './upstream/limits.ts'
+import { socketOpener } from './upstream/open-socket.ts'
 import { ConnectionPool, type PoolCounts } from './upstream/pool.ts'
 import { RetryBudget } from './upstream/retry-budget.ts'
 import { Upload } from './upstream/upload.ts'
@@ -20,7 +21,7 @@ export class Upstream {
   readonly #budget = new RetryBudget()
 
   constructor(address: UpstreamAddress, limits: UpstreamLimits) {
-    this.#pool = new ConnectionPool(address, limits)
+    this.#pool = new ConnectionPool(socketOpener(address), limits)
   }
 
   get pool(): PoolCounts {
@@ -80,7 +81,9 @@ class RoundTrip implements Call {
   }
 
   start(): void {
-    if (this.wantsSwitch) this.#pool.requestNew(this)
+    // A probe lost to a race would say nothing of the app, and sent again it would be two.
+    const isProbe = this.#exchange.circuit?.standing.state === 'half-open'
+    if (this.wantsSwitch || isProbe) this.#pool.requestNew(this)
     else this.#pool.request(this)
   }
 
@@ -162,6 +165,8 @@ class RoundTrip implements Call {
     this.#connection = undefined
     if (isReuseRace && this.#maySendAgain() && this.#budget.withdraw(this.#pool.nowMs)) {
       this.#isRetry = true
+      this.#exchange.connectAtMs = 0
+      this.#exchange.connectedAtMs = 0
       this.#pool.requestNew(this)
       return
     }

@@ -132,7 +132,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
       slo: sloState.slo,
       circuits: {
         list: () => circuits.reports().map((report) => ({ instance: instance.id, ...report })),
-        order: (name, order) => (circuits.order(name, order) ? 1 : 0),
+        order: (name, order, seconds) => (circuits.order(name, order, seconds) ? 1 : 0),
       },
     })
     shutdown.opened('admin listener', () => admin?.close())

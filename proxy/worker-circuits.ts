@@ -1,3 +1,4 @@
+import type { Clock } from '#shared/clock.ts'
 import type { CircuitControl } from './admin/circuit-routes.ts'
 import type { CircuitOrder } from './state/circuits/circuit-breaker.ts'
 import type { PrimaryOrder, WorkerReport } from './worker-messages.ts'
@@ -6,10 +7,16 @@ import type { PrimaryOrder, WorkerReport } from './worker-messages.ts'
 export class WorkerCircuits implements CircuitControl {
   readonly #reports: () => readonly WorkerReport[]
   readonly #tell: (order: PrimaryOrder) => void
-  /** Those that hold until another one. */
-  readonly #standing = new Map<string, CircuitOrder>()
+  readonly #clock: Pick<Clock, 'monotonicMs'>
+  /** Those that hold until another one, or until they end. */
+  readonly #standing = new Map<string, { readonly order: CircuitOrder; readonly endsAtMs: number | undefined }>()
 
-  constructor(reports: () => readonly WorkerReport[], tell: (order: PrimaryOrder) => void) {
+  constructor(
+    reports: () => readonly WorkerReport[],
+    tell: (order: PrimaryOrder) => void,
+    clock: Pick<Clock, 'monotonicMs'>,
+  ) {
+    this.#clock = clock
     this.#reports = reports
     this.#tell = tell
   }
@@ -20,17 +27,28 @@ export class WorkerCircuits implements CircuitControl {
     )
   }
 
-  order(name: string, order: CircuitOrder): number {
+  order(name: string, order: CircuitOrder, seconds?: number): number {
     const processes = this.list().filter((circuit) => circuit.name === name).length
     if (processes === 0) return 0
-    if (order === 'open' || order === 'closed') this.#standing.set(name, order)
-    else this.#standing.delete(name)
-    this.#tell({ type: 'circuit', name, order })
+    if (order === 'open' || order === 'closed') {
+      const endsAtMs = seconds === undefined ? undefined : this.#clock.monotonicMs() + seconds * 1_000
+      this.#standing.set(name, { order, endsAtMs })
+    } else this.#standing.delete(name)
+    this.#tell(orderOf(name, order, seconds))
     return processes
   }
 
   /** What a worker that has started meanwhile is to be told. */
   standing(): PrimaryOrder[] {
-    return [...this.#standing].map(([name, order]) => ({ type: 'circuit', name, order }))
+    const nowMs = this.#clock.monotonicMs()
+    return [...this.#standing].flatMap(([name, { order, endsAtMs }]) => {
+      if (endsAtMs === undefined) return [orderOf(name, order, undefined)]
+      return endsAtMs > nowMs ? [orderOf(name, order, (endsAtMs - nowMs) / 1_000)] : []
+    })
   }
 }
+
+const orderOf = (name: string, order: CircuitOrder, seconds: number | undefined): PrimaryOrder => ({
+  ...{ type: 'circuit', name, order },
+  ...(seconds !== undefined && { seconds }),
+})

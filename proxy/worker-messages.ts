@@ -19,7 +19,7 @@ export type PrimaryOrder =
   | { readonly type: 'drain' | 'force'; readonly reason: string }
   /** Where the fleet cannot be told of it. */
   | { readonly type: 'emergency'; readonly order: PassedOrder }
-  | { readonly type: 'circuit'; readonly name: string; readonly order: CircuitOrder }
+  | { readonly type: 'circuit'; readonly name: string; readonly order: CircuitOrder; readonly seconds?: number }
 
 export const isWorkerReport = (message: unknown): message is WorkerReport =>
   typeof message === 'object' && message !== null && 'type' in message && message.type === 'report'

@@ -20,7 +20,7 @@ export const obeyPrimary = (
   instance: Instance,
   status: () => WorkerReport['status'],
   onEmergency: (order: PassedOrder) => void,
-  circuits: Pick<Circuits, 'order'>,
+  circuits: Pick<Circuits, 'obey'>,
 ): void => {
   AggregatorRegistry.setRegistries(registry)
   new AggregatorRegistry() // its construction is what makes this process answer the primary's scrapes
@@ -45,7 +45,7 @@ export const obeyPrimary = (
     if (!isPrimaryOrder(message)) return
     if (message.type === 'emergency') onEmergency(message.order)
     else if (message.type === 'circuit') {
-      circuits.order(message.name, message.order)
+      circuits.obey(message.name, message.order, message.seconds)
       report() // who has ordered it looks what it has done
     } else if (message.type === 'drain') void shutdown.begin(message.reason)
     else shutdown.force(message.reason)

@@ -1,5 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 import { AggregatorRegistry } from 'prom-client'
+import { systemClock } from '#shared/clock.ts'
 import type { InFlight } from '#shared/drain.ts'
 import { EX_CONFIG } from '#shared/environment.ts'
 import type { HealthAnswers, HealthReply } from '#shared/health.ts'
@@ -95,6 +96,7 @@ class Workers implements HealthAnswers, Drainable {
   readonly circuits = new WorkerCircuits(
     () => this.#inOrder(),
     (order) => this.#order(order),
+    systemClock,
   )
   #crashesInARow = 0
   #isDraining = false

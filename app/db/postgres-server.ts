@@ -24,6 +24,8 @@ const PROBE_TIMEOUT_MS = 400
 /** A whole probe, with a margin for a busy event loop. */
 export const PROBE_LIMIT_MS = 2 * PROBE_TIMEOUT_MS + 200
 
+const END_FUNCTIONS = { statement: 'pg_cancel_backend', backend: 'pg_terminate_backend' } as const
+
 /** One PostgreSQL server as this process sees it: a pool for queries, and beside it one connection to probe and to cancel by. */
 export class PostgresServer {
   readonly client: PrismaClient
@@ -41,8 +43,8 @@ export class PostgresServer {
       query_timeout: settings.statementTimeoutMs + REPLY_GRACE_MS,
       idle_in_transaction_session_timeout: settings.statementTimeoutMs + REPLY_GRACE_MS,
     }
-    this.#pool = new CancellablePool(config, (processId) =>
-      this.#probePool.query('select pg_cancel_backend($1)', [processId]),
+    this.#pool = new CancellablePool(config, (what, processId) =>
+      this.#probePool.query(`select ${END_FUNCTIONS[what]}($1)`, [processId]),
     )
     this.#probePool = new pg.Pool({
       ...common,

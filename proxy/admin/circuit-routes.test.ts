@@ -106,13 +106,33 @@ describe('circuits', () => {
     ])
   })
 
+  it('are ordered for a while, which the status tells, and left to themselves afterwards', async () => {
+    const proxy = await operatedProxy(await okApp())
+    const orderedAtMs = Date.now()
+    expect((await order(proxy, 'read', { mode: 'open', seconds: 3600 })).status).toBe(200)
+    const [told] = await named(proxy, 'read')
+    expect(told).toMatchObject({ state: 'open', mode: 'open' })
+    expect(Date.parse(told?.until as string)).toBeGreaterThanOrEqual(orderedAtMs + 3_600_000)
+    await order(proxy, 'read', { mode: 'open', seconds: 1 })
+    await eventually('it has ended', async () => (await named(proxy, 'read'))[0]?.mode === 'auto')
+    const [left] = await named(proxy, 'read')
+    expect([left?.state, left?.until]).toEqual(['half-open', undefined])
+    expect(await statusesOf(proxy, 1)).toEqual([200])
+    expect(proxy.child.lines.filter(({ audit }) => audit === 'circuit ordered')).toMatchObject([
+      { seconds: 3600 },
+      { seconds: 1 },
+    ])
+  })
+
   it('are ordered by nothing that is no order, and under no name that there is not', async () => {
     const proxy = await operatedProxy(await okApp())
     for (const [body, detail] of [
       [{}, 'mode'],
       [{ mode: 'half-open' }, 'open, closed or auto'],
       [{ mode: 'open', reason: '' }, 'reason'],
-      [{ mode: 'open', seconds: 5 }, 'seconds'],
+      [{ mode: 'open', seconds: 0 }, 'a whole number of seconds from 1'],
+      [{ mode: 'auto', seconds: 5 }, 'auto has no end'],
+      [{ mode: 'open', minutes: 5 }, 'minutes'],
     ] as const) {
       expect(await order(proxy, 'read', body)).toMatchObject({
         ...{ status: 400, body: { detail: expect.stringContaining(detail) } },
@@ -139,6 +159,8 @@ describe('circuits', () => {
     })
     await areOpen()
     expect(new Set((await list(proxy)).map(({ instance }) => instance)).size).toBe(2)
+    expect((await order(proxy, 'read', { mode: 'open', seconds: 3600 })).body).toMatchObject({ processes: 2 })
+    await eventually('both know of an end', async () => (await named(proxy, 'read')).every(({ until }) => until))
     await reset(proxy, 'read')
     await eventually('both are closed', async () => String(await states()) === 'closed auto,closed auto')
     expect(new Set(await statusesOf(proxy, 20))).toEqual(new Set([200]))

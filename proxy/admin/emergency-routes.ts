@@ -5,6 +5,7 @@ import type { FleetEmergency } from '../state/emergency/emergency.ts'
 import type { EmergencyOrder } from '../state/emergency/emergency-order.ts'
 import { rounded } from '../state/emergency/pressure.ts'
 import { audit } from './audit.ts'
+import { orderReason, orderSeconds } from './order-fields.ts'
 
 /**
  * The emergency of the fleet:
@@ -40,25 +41,13 @@ export const emergencyRoutes = (admin: FastifyInstance, emergency: FleetEmergenc
 }
 
 const MODE_MEANING = 'expected on, off or auto, as in {"mode": "on"}'
-const REASON_MEANING = 'expected a reason of at most 500 characters'
-const SECONDS_MEANING = 'expected how long it is to hold, as a whole number of seconds from 1 to 2592000'
 
 export const emergencyBody = z
   .strictObject(
     {
       mode: z.enum(['on', 'off', 'auto'], MODE_MEANING),
-      reason: z
-        .string(REASON_MEANING)
-        .min(1, REASON_MEANING)
-        .max(500, REASON_MEANING)
-        .optional()
-        .describe('For the log and the history.'),
-      seconds: z
-        .int(SECONDS_MEANING)
-        .min(1, SECONDS_MEANING)
-        .max(2_592_000, SECONDS_MEANING)
-        .optional()
-        .describe('Of `on` and `off`: after which it is `auto` again.'),
+      reason: orderReason.describe('For the log and the history.'),
+      seconds: orderSeconds.describe('Of `on` and `off`: after which it is `auto` again.'),
     },
     MODE_MEANING,
   )

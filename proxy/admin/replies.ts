@@ -162,6 +162,7 @@ const circuit = z.strictObject({
   name: text().describe('Of the operation.'),
   state: z.enum(['closed', 'open', 'half-open', 'closing']),
   mode: z.enum(['auto', 'open', 'closed']).describe('`open` and `closed` are an operator’s.'),
+  until: time().optional().describe('When an order ends by itself.'),
   since: time(),
   cause: z
     .enum(['failures-in-a-row', 'failure-share', 'probe-due', 'probe-failed', 'probe-answered', 'ramp-over', 'order'])
@@ -408,7 +409,12 @@ export const operations: Readonly<Record<string, Operation>> = {
   orderCircuit: {
     summary: 'Opens a circuit or closes it, whatever becomes of requests, or leaves it to them',
     takes: circuitBody,
-    replies: { 200: { description: 'It holds in this instance until the next order.', schema: ordered } },
+    replies: {
+      200: {
+        description: 'It holds in this instance, until its end if it has one, or the next order.',
+        schema: ordered,
+      },
+    },
     problems: { 404: NO_CIRCUIT },
   },
   resetCircuit: {

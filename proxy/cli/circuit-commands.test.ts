@@ -39,6 +39,25 @@ describe('circuits', () => {
     expect(admin.seen.map(({ body }) => JSON.parse(body))).toEqual([{ mode, reason: 'a drill' }])
   })
 
+  it.each([
+    ['open', 'open'],
+    ['close', 'closed'],
+  ])('%s orders it for a while', async (command, mode) => {
+    const answer = { name: 'read', order: mode, processes: 1 }
+    const admin = await startFakeAdmin({ 'PUT /api/circuits/read': json(200, answer) })
+    const run = await admin.run(['circuits', command, 'read', '--seconds', '600'])
+    const said = `The circuit of read is ${mode} for 600 seconds, unless it is told otherwise.\n`
+    expect(run).toMatchObject({ exit: 0, stdout: said })
+    expect(admin.seen.map(({ body }) => JSON.parse(body))).toEqual([{ mode, seconds: 600 }])
+  })
+
+  it('tells until when it is ordered', async () => {
+    const circuits = [{ ...OPEN, mode: 'open', until: '2026-11-23T08:00:00.000Z' }]
+    const admin = await startFakeAdmin({ 'GET /api/circuits': json(200, { circuits }) })
+    expect((await admin.run(['circuits'])).stdout).toContain('open until 2026-11-23T08:00:00.000Z')
+    expect(circuitsInShort(circuits)).toBe(`read is open by order until 2026-11-23T08:00:00.000Z since ${SINCE}`)
+  })
+
   it('reset asks for it, and tells how many workers do it', async () => {
     const answer = json(200, { name: 'a/b', order: 'reset', processes: 2 })
     const admin = await startFakeAdmin({ 'POST /api/circuits/a%2Fb/reset': answer })

@@ -1,6 +1,6 @@
 import type { AdminReply } from './admin-client.ts'
 import { type Command, type CommandContext, type Outcome, outcome } from './command.ts'
-import { counted, fieldsOf, percent, told } from './fields.ts'
+import { counted, type Fields, fieldsOf, percent, told } from './fields.ts'
 import { printable } from './printable.ts'
 import { table } from './table.ts'
 
@@ -18,7 +18,7 @@ const circuitTable = (found: readonly unknown[]): string =>
     found
       .map(fieldsOf)
       .map((one) => [
-        ...[one.name, one.instance, one.state, one.mode, one.since, one.cause].map(told),
+        ...[one.name, one.instance, one.state, modeOf(one), one.since, one.cause].map(told),
         percent(one.admittedShare),
         told(one.failuresInARow),
         `${told(one.failures)} of ${told(one.requests)}`,
@@ -26,18 +26,21 @@ const circuitTable = (found: readonly unknown[]): string =>
       ]),
   )
 
+const modeOf = ({ mode, until }: Fields): string => `${told(mode)}${until === undefined ? '' : ` until ${told(until)}`}`
+
 /** In a line, those that do not let everything through, or are not left to themselves; undefined for none. */
 export const circuitsInShort = (found: readonly unknown[]): string | undefined => {
   const notable = found.map(fieldsOf).filter(({ state, mode }) => state !== 'closed' || mode !== 'auto')
-  const words = notable.map(({ name, state, mode, since }) => {
-    const how = mode === 'auto' ? told(state) : `${told(state)} by order`
+  const words = notable.map(({ name, state, mode, since, until }) => {
+    const order = `by order${until === undefined ? '' : ` until ${told(until)}`}`
+    const how = mode === 'auto' ? told(state) : `${told(state)} ${order}`
     return `${told(name)} is ${how} since ${told(since)}`
   })
   return words.length === 0 ? undefined : words.join('; ')
 }
 
-export const circuitsOpen: Command = (context) => ordered(context, 'open', 'is open until it is told otherwise')
-export const circuitsClose: Command = (context) => ordered(context, 'closed', 'is closed until it is told otherwise')
+export const circuitsOpen: Command = (context) => forced(context, 'open')
+export const circuitsClose: Command = (context) => forced(context, 'closed')
 export const circuitsAuto: Command = (context) => ordered(context, 'auto', 'is left to what becomes of requests')
 
 export const circuitsReset: Command = async (context) => {
@@ -45,9 +48,16 @@ export const circuitsReset: Command = async (context) => {
   return said(context, reply, 'is closed, with nothing counted')
 }
 
+const forced = (context: CommandContext, mode: string): Promise<Outcome> => {
+  const { seconds } = context.invocation
+  const forHowLong = seconds === undefined ? 'until' : `for ${counted(seconds, 'second')}, unless`
+  return ordered(context, mode, `is ${mode} ${forHowLong} it is told otherwise`)
+}
+
 const ordered = async (context: CommandContext, mode: string, what: string): Promise<Outcome> => {
   const { client, invocation } = context
-  return said(context, await client.call('PUT', pathOf(context), { json: { mode, reason: invocation.reason } }), what)
+  const { reason, seconds } = invocation
+  return said(context, await client.call('PUT', pathOf(context), { json: { mode, reason, seconds } }), what)
 }
 
 const pathOf = ({ invocation }: CommandContext): string => `${PATH}/${encodeURIComponent(invocation.operand ?? '')}`

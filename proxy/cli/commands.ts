@@ -65,8 +65,16 @@ const COMMANDS = {
     meaning: 'MODE is on, off or auto; without it, how things are and why',
   },
   circuits: { options: [], meaning: 'the circuits of the instance, how they are and why' },
-  'circuits open': { operand: 'NAME', options: ['reason'], meaning: 'lets nothing of an operation through to the app' },
-  'circuits close': { operand: 'NAME', options: ['reason'], meaning: 'lets everything through, whatever comes of it' },
+  'circuits open': {
+    operand: 'NAME',
+    options: ['reason', 'seconds'],
+    meaning: 'lets nothing of an operation through to the app',
+  },
+  'circuits close': {
+    operand: 'NAME',
+    options: ['reason', 'seconds'],
+    meaning: 'lets everything through, whatever comes of it',
+  },
   'circuits auto': { operand: 'NAME', options: ['reason'], meaning: 'leaves it to what becomes of requests' },
   'circuits reset': { operand: 'NAME', options: [], meaning: 'the same, closed, with nothing counted' },
   blocks: { options: ['limit', 'source'], meaning: 'the blocks that hold; SOURCE is auto or manual' },

@@ -151,6 +151,25 @@ describe('an app that answers with errors', () => {
     expect([(await probe).status, state()]).toEqual([200, 'closed'])
   })
 
+  it('gets the probe once, on a connection that nobody has used, since one that is kept may be lost to a race', async () => {
+    const seen: [path: string, connection: number][] = []
+    let connections = 0
+    const app = await startRawUpstream((socket) => {
+      const connection = connections++
+      socket.on('data', (bytes) => {
+        const path = String(bytes).split(' ')[1] as string
+        seen.push([path, connection])
+        if (path === '/probe') socket.destroy()
+        else socket.write(`HTTP/1.1 ${path.slice(1)} Text\r\nContent-Length: 0\r\n\r\n`)
+      })
+    })
+    const { ask, pass, state } = await bed(app)
+    await times(FAILURES, () => ask('/500'))
+    pass(OPEN_MS)
+    expect([await ask('/probe'), state()]).toEqual([502, 'open'])
+    expect(seen).toEqual([...Array(FAILURES).fill(['/500', 0]), ['/probe', 1]])
+  })
+
   it.each([400, 404, 429, 501, 505])('is not one whose %d tells of the request', async (status) => {
     const { upstream } = await appThat(replies(status))
     const { ask, state } = await bed(upstream, { breaker: { ...breaker, consecutiveFailures: 1 } })

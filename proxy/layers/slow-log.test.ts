@@ -84,6 +84,27 @@ describe('the log of slow exchanges', () => {
     expect(phases).toMatchObject({ firstByte: 0, body: 0 })
   })
 
+  it('begins anew with what is sent again: no phase is negative, and they are all of the time', async () => {
+    const upstream = await startRawUpstream((socket) => {
+      socket.on('data', (bytes) => {
+        if (String(bytes).startsWith('GET /first ')) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+        else setTimeout(() => void upstream.close(), 200) // so that there is no connection for the second attempt
+      })
+    })
+    const proxy = await startTimed(upstream, { slowMs: 100 })
+    await ask(`${proxy.origin}/first`)
+    expect((await ask(`${proxy.origin}/second`)).status).toBe(502)
+    await over(proxy, 2)
+    const { phasesMs, durationMs } = slow(proxy)[0] as unknown as {
+      phasesMs: Record<string, number>
+      durationMs: number
+    }
+    const phases = Object.values(phasesMs)
+    expect(Math.min(...phases)).toBeGreaterThanOrEqual(0)
+    expect(Math.abs(phases.reduce((total, ms) => total + ms) - durationMs)).toBeLessThanOrEqual(4) // each is rounded
+    expect(proxy.upstream.retries.granted).toBe(1)
+  })
+
   it('has nothing of what is quick, of a stream whose head was, or where it is off', async () => {
     const upstream = await startUpstream((request, response) => {
       if (request.url === '/quick') response.end('ok')

@@ -12,6 +12,7 @@ export class TestCall implements Call {
   /** In the order in which they happened. */
   readonly events: string[] = []
   error: Error | undefined
+  isReuseRace = false
   /** Resolves, with `events`, once the call has ended or failed. */
   readonly over: Promise<readonly string[]>
   readonly #resolve: (events: readonly string[]) => void
@@ -61,11 +62,12 @@ export class TestCall implements Call {
 
   onSwitch(_head: ReplyStart, socket: Duplex): void {
     socket.destroy()
-    this.onFailure(new Error('switched'))
+    this.onFailure(new Error('switched'), false)
   }
 
-  onFailure(error: Error): void {
+  onFailure(error: Error, isReuseRace: boolean): void {
     this.error = error
+    this.isReuseRace = isReuseRace
     this.events.push(error.name)
     this.#resolve(this.events)
   }

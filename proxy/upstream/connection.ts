@@ -49,6 +49,12 @@ export interface ConnectionOwner {
   onGone(connection: Connection, error: Error | undefined): void
 }
 
+/**
+ * An app that closed the connection as idle says so within a round trip. One that takes longer has had the request, and may
+ * have died of it.
+ */
+const REUSE_RACE_MS = 1_000
+
 const NOTHING = Buffer.alloc(0)
 const NO_TIMEOUTS: CallTimeouts = {}
 
@@ -75,6 +81,7 @@ export class Connection implements ReplySink, Listed {
   #error: Error | undefined
 
   #call: Call | undefined
+  #assignedAtMs = 0
   #isRequestSent = false
   #hasReplyBegun = false
   #isHeadRead = false
@@ -93,7 +100,7 @@ export class Connection implements ReplySink, Listed {
     this.#owner = owner
     this.#limits = limits
     this.#reader = new ReplyReader(this, limits.headerBytes)
-    this.#await('a connection', connectTimeoutMs)
+    this.mayTakeToOpen(connectTimeoutMs)
     this.#socket = open(this.#buffer, this.#onRead, this.#onOpen, isForSwitch)
     this.#socket.on('end', this.#onClose)
     this.#socket.on('close', this.#onClose)
@@ -105,11 +112,17 @@ export class Connection implements ReplySink, Listed {
     return this.#state === 'free'
   }
 
+  /** From now on, for one that is not open. */
+  mayTakeToOpen(timeoutMs: number): void {
+    this.#await('a connection', timeoutMs)
+  }
+
   /** Gives the connection, which must be free, to a call. */
   assign(call: Call): void {
     this.#state = 'busy'
     this.#deadlineMs = 0
     this.#call = call
+    this.#assignedAtMs = this.#owner.nowMs
     this.#isRequestSent = false
     this.#hasReplyBegun = false
     this.#isHeadRead = false
@@ -164,7 +177,11 @@ export class Connection implements ReplySink, Listed {
   /** Cuts the connection, and tells the call that it carries. */
   fail(error: Error): void {
     const call = this.#call
-    const isReuseRace = error instanceof ConnectionLost && this.#repliesRead > 0 && !this.#hasReplyBegun
+    const isReuseRace =
+      error instanceof ConnectionLost &&
+      this.#repliesRead > 0 &&
+      !this.#hasReplyBegun &&
+      this.#owner.nowMs - this.#assignedAtMs <= REUSE_RACE_MS
     this.destroy()
     call?.onFailure(error, isReuseRace)
   }

@@ -10,6 +10,7 @@ import { startRawUpstream, type TestUpstream } from '../testing/start-upstream.t
 import { TestCall } from '../testing/test-call.ts'
 import { upstreamAddress } from './address.ts'
 import type { UpstreamLimits } from './limits.ts'
+import { type OpenSocket, socketOpener } from './open-socket.ts'
 import { ConnectionPool } from './pool.ts'
 
 const LIMITS: UpstreamLimits = {
@@ -66,7 +67,7 @@ const startApp = async (isTold = false): Promise<App> => {
 }
 
 const openPool = (url: string, limits: Partial<UpstreamLimits> = {}): ConnectionPool => {
-  const pool = new ConnectionPool(upstreamAddress(url), { ...LIMITS, ...limits })
+  const pool = new ConnectionPool(socketOpener(upstreamAddress(url)), { ...LIMITS, ...limits })
   opened.push(pool)
   return pool
 }
@@ -199,9 +200,9 @@ describe('a connection that cannot be opened', () => {
     const pool = openPool(`unix:${path}`, { connections: 1 })
     const [first, second, third] = calls('first', 'second', 'third')
     const heard = first.onFailure.bind(first)
-    first.onFailure = (error) => {
+    first.onFailure = (error, isReuseRace) => {
       server.listen(path) // before the next connection is opened
-      heard(error)
+      heard(error, isReuseRace)
     }
     for (const call of [first, second, third]) pool.request(call)
     expect(await first.over).toEqual(['Error'])
@@ -224,6 +225,89 @@ describe('a connection that cannot be opened', () => {
     pool.close()
     server.close()
     await once(server, 'close')
+  })
+})
+
+describe('a connection that is being opened', () => {
+  interface SlowPool {
+    readonly pool: ConnectionPool
+    /** For each connection, what lets it open. */
+    readonly opens: (() => void)[]
+  }
+
+  /** A pool whose connections open when they are told to. */
+  const openSlowPool = (url: string, limits: Partial<UpstreamLimits>): SlowPool => {
+    const open = socketOpener(upstreamAddress(url))
+    const opens: (() => void)[] = []
+    const openHeld: OpenSocket = (buffer, onRead, onOpen, isForSwitch) => {
+      const opening = Promise.withResolvers<void>()
+      opens.push(opening.resolve)
+      return open(buffer, onRead, () => void opening.promise.then(onOpen), isForSwitch)
+    }
+    const pool = new ConnectionPool(openHeld, { ...LIMITS, ...limits })
+    opened.push(pool)
+    return { pool, opens }
+  }
+  const impatient = (name: string) => new TestCall(name, undefined, { connectTimeoutMs: 100 })
+
+  it('is for the call that it is opened for, though another has waited for longer', async () => {
+    const app = await startApp()
+    const { pool, opens } = openSlowPool(app.url, {})
+    const [first, second] = calls('first', 'second')
+    pool.request(first)
+    pool.request(second)
+    opens[1]?.()
+    expect(await second.over).toEqual(answered('second'))
+    expect(await first.over).toEqual(answered('first')) // on the connection that the second has given back
+    expect(app.requests.map(({ name }) => name)).toEqual(['second', 'first'])
+    expect(pool.queued).toBe(0)
+  })
+
+  it('ends its call, and no other, where it takes too long, even if another is being opened', async () => {
+    const app = await startApp()
+    const { pool, opens } = openSlowPool(app.url, {})
+    const [patient] = calls('patient')
+    const late = impatient('late')
+    pool.request(patient)
+    pool.request(late)
+    expect(await late.over).toEqual(['UpstreamTimeout'])
+    expect(patient.events).toEqual([])
+    opens[0]?.()
+    expect(await patient.over).toEqual(answered('patient'))
+  })
+
+  it.each(['answered on another', 'withdrawn'])(
+    'is handed over once its call is %s, and has the time of who gets it then',
+    async (why) => {
+      const app = await startApp(true)
+      const { pool, opens } = openSlowPool(app.url, { connections: 2 })
+      const [served, patient] = calls('served', 'patient')
+      const next = impatient('next')
+      pool.request(served)
+      opens[0]?.()
+      await eventually('the request is there', () => app.requests.length === 1)
+      pool.request(patient)
+      pool.request(next)
+      if (why === 'withdrawn') pool.cancel(patient)
+      else {
+        await app.answer('served')
+        await eventually('it has another', () => app.requests.length === 2)
+      }
+      expect(await next.over).toEqual(['UpstreamTimeout'])
+      expect(next.error?.message).toBe('waited in vain for a connection')
+    },
+  )
+
+  it('for nobody is handed over to a call that comes', async () => {
+    const app = await startApp()
+    const { pool, opens } = openSlowPool(app.url, {})
+    const [withdrawn] = calls('withdrawn')
+    pool.request(withdrawn)
+    pool.cancel(withdrawn)
+    const late = impatient('late')
+    pool.request(late)
+    expect(await late.over).toEqual(['UpstreamTimeout'])
+    expect(opens).toHaveLength(1)
   })
 })
 

@@ -1,11 +1,10 @@
 import { DeadlineWatch } from '../deadline-watch.ts'
 import { Roster } from '../roster.ts'
-import type { UpstreamAddress } from './address.ts'
 import { CallQueue } from './call-queue.ts'
 import { type Call, Connection, type ConnectionOwner } from './connection.ts'
 import { UpstreamBusy } from './failure.ts'
 import { connectTimeoutMs, type UpstreamLimits } from './limits.ts'
-import { type OpenSocket, socketOpener } from './open-socket.ts'
+import type { OpenSocket } from './open-socket.ts'
 
 /** A call that has a connection, and goes out on it at the end of this turn of the loop. */
 interface Loan {
@@ -13,10 +12,11 @@ interface Loan {
   readonly connection: Connection
 }
 
-/** For whom a connection is being opened. */
+/** For whom a connection is being opened: that call's time counts for it, and the call fails where it does not open. */
 interface Opening {
-  readonly call: Call
-  /** Whether nobody else may have it; else whoever is first gets it, and has this call's time for it to open. */
+  /** Undefined where the call has been given another, or is withdrawn, and each that waits has one of its own. */
+  call: Call | undefined
+  /** Whether it is for this call alone, which waits in no queue any more. */
   readonly isPromised: boolean
 }
 
@@ -34,6 +34,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #all = new Roster<Connection>()
   readonly #opening = new Map<Connection, Opening>()
   #openingForAny = 0
+  /** Those of them that have a call: they are for the first in line, as many as they are. */
+  #openingForOne = 0
   /** Used from the end: those at the beginning rest until they are closed. */
   readonly #free: Connection[] = []
   /** No map, either: see CallQueue. */
@@ -44,9 +46,9 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #watch: DeadlineWatch
   #isClosed = false
 
-  constructor(address: UpstreamAddress, limits: UpstreamLimits) {
+  constructor(open: OpenSocket, limits: UpstreamLimits) {
     this.#limits = limits
-    this.#open = socketOpener(address)
+    this.#open = open
     const { queueTimeoutMs, connectTimeoutMs, headersTimeoutMs, bodyIdleTimeoutMs, keepAliveTimeoutMs } = limits
     this.#watch = new DeadlineWatch(
       [queueTimeoutMs, connectTimeoutMs, headersTimeoutMs, bodyIdleTimeoutMs, keepAliveTimeoutMs],
@@ -92,7 +94,11 @@ export class ConnectionPool implements ConnectionOwner {
       if (loan?.connection.isFree) this.onFree(loan.connection)
       return
     }
-    if (this.#waiting.remove(call) || this.#waitingForNew.remove(call)) return
+    if (this.#waiting.remove(call)) {
+      this.#handOver(call)
+      return
+    }
+    if (this.#waitingForNew.remove(call)) return
     for (const [connection, opening] of this.#opening) {
       if (opening.call !== call || !opening.isPromised) continue
       this.#opening.delete(connection)
@@ -112,14 +118,22 @@ export class ConnectionPool implements ConnectionOwner {
 
   onFree(connection: Connection): void {
     const opening = this.#opened(connection)
-    const promisedTo = opening?.isPromised === true ? opening.call : undefined
-    if (promisedTo === undefined && this.#waitingForNew.length > 0 && this.#isFull) {
+    const openedFor = opening === undefined ? undefined : this.#served(opening)
+    if (openedFor !== undefined) {
+      connection.assign(openedFor)
+      return
+    }
+    if (this.#waitingForNew.length > 0 && this.#isFull) {
       connection.destroy() // which makes room for the one that is needed
       return
     }
-    const call = promisedTo ?? this.#waiting.takeFirst()
-    if (call === undefined) this.#free.push(connection)
-    else if (opening !== undefined) connection.assign(call)
+    const call = this.#waiting.takeFirst()
+    if (call === undefined) {
+      this.#free.push(connection)
+      return
+    }
+    this.#handOver(call)
+    if (opening !== undefined) connection.assign(call)
     else this.#lend(connection, call)
   }
 
@@ -128,18 +142,29 @@ export class ConnectionPool implements ConnectionOwner {
     const freeAt = this.#free.indexOf(connection)
     if (freeAt !== -1) this.#free.splice(freeAt, 1)
     const opening = this.#opened(connection)
-    if (opening !== undefined && error !== undefined) this.#whoWaitsInVain(opening)?.onFailure(error, false)
+    if (opening !== undefined && error !== undefined) this.#served(opening)?.onFailure(error, false)
     this.#openMore()
   }
 
-  /**
-   * The call for which a connection could not be opened, if it still waits, and no other that is being opened will do. Where
-   * others counted on this one, one of their own is opened next, with their own time for it.
-   */
-  #whoWaitsInVain({ call, isPromised }: Opening): Call | undefined {
-    if (isPromised) return call
-    const isAnotherComing = this.#waiting.length <= this.#openingForAny
-    return !isAnotherComing && this.#waiting.remove(call) ? call : undefined
+  /** The call that an opening was for: it waits no more. */
+  #served({ call, isPromised }: Opening): Call | undefined {
+    if (call !== undefined && !isPromised) this.#waiting.remove(call)
+    return call
+  }
+
+  /** What is being opened for a call that waits no more is for the first that has none, with that one's time from now on. */
+  #handOver(from: Call | undefined): void {
+    for (const [connection, opening] of this.#opening) {
+      if (opening.call !== from || opening.isPromised) continue
+      if (from !== undefined) this.#openingForOne--
+      const to = this.#waiting.behind(this.#openingForOne)
+      opening.call = to
+      if (to === undefined) return
+      this.#openingForOne++
+      connection.mayTakeToOpen(connectTimeoutMs(to.timeouts, this.#limits))
+      to.onOpening()
+      return
+    }
   }
 
   /**
@@ -175,6 +200,7 @@ export class ConnectionPool implements ConnectionOwner {
       return
     }
     queue.add(call, this.nowMs + this.#limits.queueTimeoutMs)
+    if (queue === this.#waiting && this.#openingForOne < this.#openingForAny) this.#handOver(undefined)
     if (queue === this.#waitingForNew && this.#isFull) this.#free[0]?.destroy()
     this.#openMore()
   }
@@ -182,13 +208,16 @@ export class ConnectionPool implements ConnectionOwner {
   #openMore(): void {
     while (!this.#isClosed && !this.#isFull) {
       const promisedTo = this.#waitingForNew.takeFirst()
-      if (promisedTo === undefined && this.#waiting.length <= this.#openingForAny) return
-      const call = promisedTo ?? (this.#waiting.behind(this.#openingForAny) as Call)
+      const call = promisedTo ?? this.#waiting.behind(this.#openingForOne)
+      if (call === undefined) return
       const timeoutMs = connectTimeoutMs(call.timeouts, this.#limits)
       const connection = new Connection(this, this.#limits, timeoutMs, this.#open, call.wantsSwitch)
       this.#all.add(connection)
       this.#opening.set(connection, { call, isPromised: promisedTo !== undefined })
-      if (promisedTo === undefined) this.#openingForAny++
+      if (promisedTo === undefined) {
+        this.#openingForAny++
+        this.#openingForOne++
+      }
       call.onOpening()
     }
   }
@@ -199,6 +228,7 @@ export class ConnectionPool implements ConnectionOwner {
     if (opening === undefined) return undefined
     this.#opening.delete(connection)
     if (!opening.isPromised) this.#openingForAny--
+    if (!opening.isPromised && opening.call !== undefined) this.#openingForOne--
     return opening
   }
 
@@ -206,7 +236,7 @@ export class ConnectionPool implements ConnectionOwner {
     for (const connection of this.#all) connection.checkDeadline(nowMs)
     const why = `no connection free within ${this.#limits.queueTimeoutMs} ms`
     // The first in line have a connection coming: for them the connection's own deadline counts.
-    this.#expire(this.#waiting, nowMs, why, this.#openingForAny)
+    this.#expire(this.#waiting, nowMs, why, this.#openingForOne)
     this.#expire(this.#waitingForNew, nowMs, why)
   }
 

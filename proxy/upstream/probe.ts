@@ -3,6 +3,7 @@ import type { DependencyCheck } from '#shared/health.ts'
 import { requestHead } from '../http1/request-head.ts'
 import type { UpstreamAddress } from './address.ts'
 import type { UpstreamLimits } from './limits.ts'
+import { socketOpener } from './open-socket.ts'
 import { ConnectionPool } from './pool.ts'
 
 const INTERVAL_MS = 1_000
@@ -45,7 +46,7 @@ const takesConnections = (address: UpstreamAddress, signal: AbortSignal): Promis
 
 /** By the way that requests take, on a connection of its own. */
 const answers = (address: UpstreamAddress, path: string, signal: AbortSignal): Promise<void> => {
-  const pool = new ConnectionPool(address, LIMITS)
+  const pool = new ConnectionPool(socketOpener(address), LIMITS)
   let giveUp = () => pool.close()
   return new Promise<void>((resolve, reject) => {
     giveUp = () => reject(new Error('probe aborted'))

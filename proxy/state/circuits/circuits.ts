@@ -19,6 +19,8 @@ export interface CircuitReport {
   readonly name: string
   readonly state: CircuitState
   readonly mode: CircuitMode
+  /** When an order ends by itself; not there where none does. */
+  readonly until?: string
   readonly since: string
   /** Of the last change; not there where there was none. */
   readonly cause?: CircuitCause
@@ -45,6 +47,14 @@ interface Entry {
   readonly changes: Map<CircuitState, number>
 }
 
+/** It holds whatever the policy has watched meanwhile. */
+interface StandingOrder {
+  readonly mode: 'open' | 'closed'
+  /** Monotonic, and wall clock; infinite where only another order ends it. */
+  readonly endsAtMs: number
+  readonly untilMs: number
+}
+
 /**
  * The circuits of this process, one for each operation that the policy has watched. Nobody else is asked or told: the app
  * beside another instance is another app, and says nothing of this one.
@@ -56,6 +66,9 @@ export class Circuits {
   readonly #random: () => number
   readonly #log: Logger
   readonly #entries = new Map<string, Entry>()
+  readonly #orders = new Map<string, StandingOrder>()
+  /** Of orders, the first to end. Not by a timer: nobody sees it before the next request, or report. */
+  #nextEndMs = Number.POSITIVE_INFINITY
   #policy: CompiledPolicy | undefined
 
   constructor(
@@ -78,7 +91,7 @@ export class Circuits {
 
   /** Undefined for an operation that is not watched. */
   of(operation: string): CircuitBreaker | undefined {
-    if (this.#policy !== this.#policies.active) this.#follow(this.#policies.active)
+    this.#catchUp()
     return this.#entries.get(operation)?.circuit
   }
 
@@ -87,20 +100,43 @@ export class Circuits {
     if (entry !== undefined) entry.refused++
   }
 
-  /** @returns false where there is no such circuit */
-  order(operation: string, order: CircuitOrder): boolean {
-    const circuit = this.of(operation)
-    circuit?.order(order, this.nowMs)
-    return circuit !== undefined
+  /** @returns false where there is no such circuit: then nothing is ordered */
+  order(operation: string, order: CircuitOrder, seconds?: number): boolean {
+    if (this.of(operation) === undefined) return false
+    this.obey(operation, order, seconds)
+    return true
+  }
+
+  /**
+   * The same, for what others have found to be a circuit: it holds for one that there will be, too.
+   *
+   * @param seconds after which `open` and `closed` are `auto` again; without, they hold until another order
+   */
+  obey(operation: string, order: CircuitOrder, seconds = Number.POSITIVE_INFINITY): void {
+    this.#catchUp()
+    if (order === 'open' || order === 'closed') {
+      const forMs = seconds * 1_000
+      const ends = { endsAtMs: this.nowMs + forMs, untilMs: this.#clock.wallMs() + forMs }
+      this.#orders.set(operation, { mode: order, ...ends })
+    } else this.#orders.delete(operation)
+    this.#noteNextEnd()
+    this.#entries.get(operation)?.circuit.order(order, this.nowMs)
   }
 
   reports(): readonly CircuitReport[] {
-    if (this.#policy !== this.#policies.active) this.#follow(this.#policies.active)
+    this.#catchUp()
     const nowMs = this.nowMs
     return [...this.#entries].map(([name, { circuit, sinceMs, cause, refused }]) => {
       const { state } = circuit.standing
+      const { untilMs = Number.POSITIVE_INFINITY } = this.#orders.get(name) ?? {}
       return {
-        ...{ name, state, mode: circuit.mode, since: new Date(sinceMs).toISOString() },
+        ...{
+          name,
+          state,
+          mode: circuit.mode,
+          ...(untilMs < Number.POSITIVE_INFINITY && { until: new Date(untilMs).toISOString() }),
+          since: new Date(sinceMs).toISOString(),
+        },
         ...(cause !== undefined && { cause }),
         admittedShare: circuit.admittedShare(nowMs),
         failuresInARow: circuit.failuresInARow,
@@ -117,7 +153,28 @@ export class Circuits {
     }
   }
 
-  /** Operations that stay keep their circuits as they are; those that are watched no more lose them. */
+  #catchUp(): void {
+    // The time is looked up only where an order has an end: this is passed by every request.
+    if (this.#nextEndMs < Number.POSITIVE_INFINITY && this.nowMs >= this.#nextEndMs) this.#endOrders()
+    if (this.#policy !== this.#policies.active) this.#follow(this.#policies.active)
+  }
+
+  #endOrders(): void {
+    const { nowMs } = this
+    for (const [name, { endsAtMs }] of this.#orders) {
+      if (endsAtMs > nowMs) continue
+      this.#orders.delete(name)
+      this.#log.info({ operation: name }, 'circuit is left to itself, as its order has ended')
+      this.#entries.get(name)?.circuit.order('auto', nowMs)
+    }
+    this.#noteNextEnd()
+  }
+
+  #noteNextEnd(): void {
+    this.#nextEndMs = Math.min(...[...this.#orders.values()].map(({ endsAtMs }) => endsAtMs))
+  }
+
+  /** Operations that stay keep their circuits as they are; those that are watched no more lose them, and what has been ordered is kept. */
   #follow(active: CompiledPolicy): void {
     this.#policy = active
     const { breaker } = active.policy
@@ -126,19 +183,22 @@ export class Circuits {
     for (const [name, operation] of watched) {
       const rules = rulesOf(breaker, operation, this.#limits)
       const entry = this.#entries.get(name)
-      if (entry === undefined) this.#entries.set(name, this.#newEntry(name, rules))
+      if (entry === undefined) this.#add(name, rules)
       else entry.circuit.follow(rules)
     }
   }
 
-  #newEntry(name: string, rules: CircuitRules): Entry {
+  #add(name: string, rules: CircuitRules): void {
     const onChange = (change: CircuitChange) => this.#onChange(name, entry, change)
     const circuit = new CircuitBreaker(rules, this.nowMs, this.#random, onChange)
     const entry: Entry = { circuit, sinceMs: this.#clock.wallMs(), cause: undefined, refused: 0, changes: new Map() }
-    return entry
+    this.#entries.set(name, entry)
+    const order = this.#orders.get(name)
+    if (order !== undefined) circuit.order(order.mode, this.nowMs)
   }
 
   #onChange(operation: string, entry: Entry, change: CircuitChange): void {
+    if (this.#entries.get(operation) !== entry) return // watched no more: its last requests are just ending
     entry.cause = change.cause
     entry.sinceMs = this.#clock.wallMs()
     entry.changes.set(change.to, (entry.changes.get(change.to) ?? 0) + 1)

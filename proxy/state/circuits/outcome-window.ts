@@ -38,10 +38,10 @@ export class OutcomeWindow {
     this.#allFailures++
   }
 
-  /** Forgets what is older than the window. @param nowMs never goes back */
+  /** Forgets what is older than the window. @param nowMs of before the last time changes nothing */
   move(nowMs: number): void {
     const index = Math.floor(nowMs / this.#bucketMs)
-    if (index === this.#index) return
+    if (index <= this.#index) return
     if (index - this.#index >= BUCKETS) this.clear()
     else for (let passed = this.#index + 1; passed <= index; passed++) this.#forget(passed % BUCKETS)
     this.#index = index
