@@ -87,6 +87,16 @@ describe('who is late by a caller’s deadline', () => {
       }),
     )
   })
+
+  it('is the client that still owes us of its request', () => {
+    fc.assert(
+      fc.property(spans, (list) => {
+        const sending: Span = { turn: 'client', ms: 1 }
+        const [timed, nowMs] = played([...list, sending], { isDeadlineCallers: true, isOwed: true })
+        expect(lateness(timed, nowMs).kind).toBe('request-timeout')
+      }),
+    )
+  })
 })
 
 describe('a 504 of the app’s own', () => {
