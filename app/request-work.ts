@@ -22,6 +22,10 @@ const LONGEST_MS = 2 ** 31 - 1
 export const workMs = (leftMs: number): number =>
   Math.min(LONGEST_MS, Math.max(0, Math.floor(leftMs - Math.min(leftMs / 10, REPLY_LIMIT_MS))))
 
+/** Of server-sent events, only the head had to be there in time. */
+const isStreaming = ({ raw }: FastifyReply): boolean =>
+  raw.headersSent && String(raw.getHeader('content-type')).startsWith('text/event-stream')
+
 /** Has the request's work end by the deadline that it came with, and with its connection. */
 export const limitWork = (request: FastifyRequest, reply: FastifyReply): void => {
   const controller = new AbortController()
@@ -31,7 +35,9 @@ export const limitWork = (request: FastifyRequest, reply: FastifyReply): void =>
   const timer =
     leftMs === undefined
       ? undefined
-      : setTimeout(() => controller.abort(new WorkInVain(`${leftMs} ms were left for the reply`)), workMs(leftMs))
+      : setTimeout(() => {
+          if (!isStreaming(reply)) controller.abort(new WorkInVain(`${leftMs} ms were left for the reply`))
+        }, workMs(leftMs))
   reply.raw.once('close', () => {
     clearTimeout(timer)
     if (!reply.raw.writableFinished) controller.abort(new WorkInVain('who asked has left'))

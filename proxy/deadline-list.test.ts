@@ -48,6 +48,20 @@ it('one that is taken off is not called late, and those behind it are', async ()
   expect(late[1]?.item).toBe(third)
 })
 
+it('one that is further away than a timer reaches is not looked at over and over', async () => {
+  let looks = 0
+  const list = new DeadlineList(() => undefined)
+  list.add({
+    place: -1,
+    get deadlineAtMs() {
+      looks++
+      return 1e12
+    },
+  })
+  await delay(100)
+  expect(looks).toBeLessThan(10)
+})
+
 it('what a late one adds is called late in its turn', async () => {
   let more = 5
   const times: number[] = []

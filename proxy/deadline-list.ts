@@ -8,6 +8,8 @@ interface Limited extends Listed {
 
 /** No two looks are closer than this: so much later than its time a deadline may be noticed. */
 const LOOK_GAP_MS = 10
+/** More than a timer takes. */
+const LONGEST_MS = 2 ** 31 - 1
 
 /**
  * Deadlines of their own length each, by one timer, which is set for the earliest of them: most that are listed are over
@@ -36,7 +38,7 @@ export class DeadlineList<Member extends Limited> {
 
   #set(earliestMs: number, nowMs: number): void {
     clearTimeout(this.#timer)
-    const inMs = Math.max(LOOK_GAP_MS, Math.ceil(earliestMs - nowMs))
+    const inMs = Math.min(LONGEST_MS, Math.max(LOOK_GAP_MS, Math.ceil(earliestMs - nowMs)))
     this.#lookAtMs = nowMs + inMs
     // Timers come before what has been received: only after that is it known what is late.
     this.#timer = setTimeout(() => setImmediate(this.#look), inMs)

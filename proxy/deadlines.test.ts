@@ -135,6 +135,27 @@ describe('the time between two pieces of a reply', () => {
   })
 })
 
+it('an upgraded connection whose pings wait to be read is not still, though the process was held up for longer', async () => {
+  const upstream = await startRawUpstream((socket) => {
+    socket.once('data', () => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      socket.on('data', (bytes) => socket.write(bytes))
+    })
+  })
+  const proxy = await startTimed(upstream, { idleTimeoutMs: 300 })
+  const client = await rawClient(proxy.port)
+  client.send(
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+  )
+  await client.until('101 Switching')
+  client.send('ping')
+  const untilMs = performance.now() + 400
+  while (performance.now() < untilMs);
+  await client.until('ping')
+  client.socket.destroy()
+})
+
 describe('the time for all of an exchange', () => {
   it('ends what the app does not answer: 504, and its connection is cut', async () => {
     const upstream = await silent()
@@ -242,16 +263,19 @@ describe('the time for all of an exchange', () => {
   })
 
   // Small enough for the proxy to have the whole of it in hand, its end too.
-  const bulky = () => startUpstream((_request, response) => response.end(Buffer.alloc(60_000, 'x')))
+  const bulky = (bytes = 60_000) => startUpstream((_request, response) => response.end(Buffer.alloc(bytes, 'x')))
   // As many as it takes to fill the system's buffers, so that one of them stays in the proxy's.
   const MANY = 400
 
-  it('cuts an ended reply whose last bytes the client does not take', async () => {
-    const proxy = await startTimed(await bulky(), { totalTimeoutMs: 400 })
+  it.each([
+    [60_000, MANY],
+    [7_000, 10 * MANY], // of which there is never more to come than what has been written at once
+  ])('cuts an ended reply of %d bytes whose last bytes the client does not take', async (bytes, many) => {
+    const proxy = await startTimed(await bulky(bytes), { totalTimeoutMs: 400 })
     const client = await rawClient(proxy.port)
     client.socket.pause()
-    client.send(GET.repeat(MANY))
-    expect(await ended(proxy)).toMatchObject({ outcome: 'cut', status: 200, refusal: 'deadline' })
+    client.send(GET.repeat(many))
+    expect(await ended(proxy)).toMatchObject({ outcome: 'cut', status: 200, refusal: 'request-timeout' })
     client.socket.resume()
     await client.closed()
   })

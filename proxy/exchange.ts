@@ -19,6 +19,7 @@ import type { CircuitBreaker } from './state/circuits/circuit-breaker.ts'
 import type { EmergencyReading, EmergencyState } from './state/emergency/emergency-state.ts'
 import type { CompiledPolicy, CompiledRoute } from './state/policy/compile.ts'
 import type { Operation } from './state/policy/operation.ts'
+import { passTurn, type Turn } from './turns.ts'
 import { join } from './upgrade.ts'
 import { isWebSocketHandshake, requestTarget, type Target } from './well-formed.ts'
 
@@ -110,8 +111,11 @@ export class Exchange {
   circuitTicket = 0
   /** By which the circuit knows the success that it has counted; 0 for none. */
   circuitSuccess = 0
-  /** Since when the client owes us the next byte of its body; 0 when it does not. Written by the body's reader. */
-  uploadStalledSinceMs = 0
+  /** Whose time has passed until when, of {@link Turns}: kept where there is a deadline. */
+  turn: Turn = 'own'
+  turnSinceMs: number
+  clientsMs: number
+  ownMs = 0
   /** When it must be over; 0 where it need not. Belongs to the layer `deadline`, as the next two do. */
   deadlineAtMs = 0
   isDeadlineCallers = false
@@ -120,8 +124,13 @@ export class Exchange {
   connectAtMs = 0
   connectedAtMs = 0
   replyAtMs = 0
+  /** Whether the app's reply has no end that one could wait for. Belongs to the round trip, as the next does. */
+  isStream = false
+  /** Who would have been late, where the app's reply is a 504 that is not its own fault. */
+  excuse: Refusal | undefined = undefined
 
   readonly #context: ExchangeContext
+  #uploadStalledSinceMs = 0
   #downloadStalledSinceMs = 0
   /** What of an ended reply was left to send when last looked. */
   #tailBytes = 0
@@ -138,6 +147,8 @@ export class Exchange {
     this.#context = context
     this.limits = context.limits
     this.firstByteAtMs = firstByteAtMs === 0 ? this.startedAtMs : firstByteAtMs
+    this.turnSinceMs = this.startedAtMs
+    this.clientsMs = this.startedAtMs - this.firstByteAtMs
     this.request = request
     this.client = client
     const { rawHeaders, framing } = request
@@ -171,6 +182,18 @@ export class Exchange {
   /** Whether nothing more can be said: all has been, or a refusal has taken its place. */
   get isAnswered(): boolean {
     return this.#isFinished || this.#refusal !== undefined || this.client.writer.isEnded
+  }
+
+  /** Since when the client owes us the next byte of its body; 0 when it does not. */
+  get uploadStalledSinceMs(): number {
+    return this.#uploadStalledSinceMs
+  }
+
+  /** @param isOwed whether the client owes us the next byte of its body from now on; called by the body's reader */
+  noteUpload(isOwed: boolean): void {
+    const nowMs = isOwed || this.deadlineAtMs !== 0 ? performance.now() : 0
+    this.#uploadStalledSinceMs = isOwed ? nowMs : 0
+    this.#noteTurn(nowMs)
   }
 
   /** The header section towards the app, as it goes out now. */
@@ -227,6 +250,7 @@ export class Exchange {
   end(trailers: readonly string[]): void {
     if (this.isAnswered) return
     this.#downloadStalledSinceMs = 0
+    if (this.deadlineAtMs !== 0) passTurn(this, 'client', performance.now())
     this.client.writer.end(trailers)
   }
 
@@ -272,6 +296,7 @@ export class Exchange {
   onDrain(): void {
     if (this.#downloadStalledSinceMs === 0) return
     this.#downloadStalledSinceMs = 0
+    if (this.deadlineAtMs !== 0) this.#noteTurn(performance.now())
     this.upstream?.resume()
   }
 
@@ -324,8 +349,16 @@ export class Exchange {
   }
 
   #keepsUp(isTaken: boolean): boolean {
-    if (!isTaken) this.#downloadStalledSinceMs = performance.now()
-    return isTaken
+    if (isTaken) return true
+    this.#downloadStalledSinceMs = performance.now()
+    this.#noteTurn(this.#downloadStalledSinceMs)
+    return false
+  }
+
+  /** While a request is with the app, it is the client's turn as long as it owes us of its body or leaves the reply unread. */
+  #noteTurn(nowMs: number): void {
+    if (this.deadlineAtMs === 0) return
+    passTurn(this, this.#uploadStalledSinceMs === 0 && this.#downloadStalledSinceMs === 0 ? 'app' : 'client', nowMs)
   }
 
   #sendOwn({ head, body }: Reply): void {

@@ -1,8 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { Exchange } from './exchange.ts'
-import { connectionFields, fieldValue, keptTrailers, replyHeaders } from './headers.ts'
+import { connectionFields, fieldValue, isEventStream, keptTrailers, replyHeaders } from './headers.ts'
 import type { ReplyStart } from './http1/reply-reader.ts'
 import { requestHead } from './http1/request-head.ts'
+import { excuseOf504 } from './lateness.ts'
+import { passTurn } from './turns.ts'
 import type { UpstreamAddress } from './upstream/address.ts'
 import type { Call, Connection } from './upstream/connection.ts'
 import { upstreamRefusal } from './upstream/failure.ts'
@@ -99,13 +101,16 @@ class RoundTrip implements Call {
   }
 
   onOpening(): void {
-    this.#exchange.connectAtMs = performance.now()
+    const nowMs = performance.now()
+    this.#exchange.connectAtMs = nowMs
+    passTurn(this.#exchange, 'app', nowMs)
   }
 
   onConnected(connection: Connection): void {
     this.#connection = connection
     const nowMs = performance.now()
     this.#exchange.connectedAtMs = nowMs
+    passTurn(this.#exchange, 'app', nowMs)
     const { method, target, hasBody } = this.#exchange
     const { rawHeaders } = this.#exchange.request
     const headers = this.#exchange.upstreamHeaders(nowMs)
@@ -134,7 +139,10 @@ class RoundTrip implements Call {
       return
     }
     this.#head = head
-    this.#exchange.replyAtMs = performance.now()
+    const nowMs = performance.now()
+    this.#exchange.replyAtMs = nowMs
+    if (status === 504) this.#exchange.excuse = excuseOf504(this.#exchange, nowMs)
+    this.#exchange.isStream = isEventStream(headers)
     this.#exchange.sendHead({ status, statusText: reasonPhrase(statusText), headers })
   }
 
@@ -155,6 +163,7 @@ class RoundTrip implements Call {
   onSwitch({ rawHeaders }: ReplyStart, socket: Duplex): void {
     this.#end()
     this.#exchange.replyAtMs = performance.now()
+    this.#exchange.isStream = true
     const headers = replyHeaders(rawHeaders, 101)
     headers.push('Connection', 'Upgrade', 'Upgrade', fieldValue(rawHeaders, 'upgrade') ?? 'websocket')
     this.#exchange.switchProtocols({ status: 101, statusText: 'Switching Protocols', headers }, socket)
@@ -167,6 +176,7 @@ class RoundTrip implements Call {
       this.#isRetry = true
       this.#exchange.connectAtMs = 0
       this.#exchange.connectedAtMs = 0
+      passTurn(this.#exchange, 'own', performance.now())
       this.#pool.requestNew(this)
       return
     }

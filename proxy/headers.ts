@@ -279,6 +279,10 @@ export const replyHeaders = (rawHeaders: readonly string[], status: number): str
   return headers.filter((_part, index) => !sameName(headers[index - (index % 2)] as string, 'content-length'))
 }
 
+/** Whether a reply is one of server-sent events. */
+export const isEventStream = (headers: readonly string[]): boolean =>
+  fieldValue(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream') === true
+
 /** The trailer fields that go on, up or down. What `Connection` named in the head goes no further here either. */
 export const keptTrailers = (rawTrailers: readonly string[], rawHeaders: readonly string[]): string[] => {
   const nominated = nominatedFields(rawHeaders)

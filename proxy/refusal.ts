@@ -170,7 +170,7 @@ const kinds = {
     title: 'Service Unavailable',
     detail: 'The service behind this server is busy.',
     logLevel: 'warn',
-    fault: 'app',
+    fault: 'own', // the queue for it is
     retryAfterSeconds: 1,
   },
   'circuit-open': {
@@ -201,6 +201,13 @@ const kinds = {
     detail: 'The request was not answered within the time that X-Request-Deadline-Ms left for it.',
     logLevel: 'info',
     fault: 'client', // with as little time as one likes, any app is late
+  },
+  'queue-deadline': {
+    status: 504,
+    title: 'Gateway Timeout',
+    detail: 'The request was not answered within the time that it may take.',
+    logLevel: 'warn',
+    fault: 'own',
   },
   'upstream-timeout': {
     status: 504,

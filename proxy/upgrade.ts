@@ -24,8 +24,13 @@ export const join = (
   upstream.pipe(client)
   // What passes either way is read from or written to this one.
   client.setTimeout(idleTimeoutMs, () => {
-    client.destroy()
-    upstream.destroy()
+    const passedBytes = client.bytesRead + client.bytesWritten
+    // Timers come before what has been received: a process that was held up hears of that first.
+    setImmediate(() => {
+      if (client.bytesRead + client.bytesWritten !== passedBytes) return
+      client.destroy()
+      upstream.destroy()
+    })
   })
 }
 

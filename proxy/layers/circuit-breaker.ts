@@ -7,9 +7,10 @@ import type { Circuits } from '../state/circuits/circuits.ts'
 /**
  * Gives the app a rest from operations that it fails at. It stands beside the app: what has not been sent there counts for nothing.
  *
- *     success   the head of a reply below 400; that of a stream too, which may have no end
+ *     success   the head of a reply below 400; that of a stream too, which may have no end: how it ends counts for nothing
  *     failure   a 5xx, no connection, no answer in time, one that is malformed or breaks off
- *     neither   a 4xx, 501 or 505, which tell of the request; a client that leaves or stalls; our own queue when it is full
+ *     neither   a 4xx, 501 or 505, which tell of the request; a client that leaves or stalls; our own queue; a 504 of the
+ *               app's own by a deadline of which the time was not its own
  */
 export const circuitBreaker = (circuits: Pick<Circuits, 'of' | 'nowMs' | 'countRefused'>): Layer => {
   const refuse = refuser()
@@ -38,8 +39,11 @@ export const circuitBreaker = (circuits: Pick<Circuits, 'of' | 'nowMs' | 'countR
       const { circuit, circuitTicket } = exchange
       if (circuit === undefined) return undefined
       const { nowMs } = circuits
-      if (status < 400) exchange.circuitSuccess = circuit.succeeded(circuitTicket, nowMs)
-      else if (tellsOfTheRequest(status)) circuit.answered(circuitTicket, nowMs)
+      if (status < 400) {
+        exchange.circuitSuccess = circuit.succeeded(circuitTicket, nowMs)
+        if (exchange.isStream) exchange.circuit = undefined
+      } else if (tellsOfTheRequest(status)) circuit.answered(circuitTicket, nowMs)
+      else if (exchange.excuse !== undefined) end(exchange, exchange.excuse, nowMs)
       else {
         exchange.circuit = undefined
         circuit.failed(circuitTicket, nowMs)
@@ -62,7 +66,7 @@ const end = (exchange: Exchange, refused: Refusal, nowMs: number): void => {
   const { circuit, circuitTicket, circuitSuccess } = exchange
   if (circuit === undefined) return
   exchange.circuit = undefined
-  if (refused.text.fault !== 'app' || refused.kind === 'upstream-busy') circuit.abandoned(circuitTicket)
+  if (refused.text.fault !== 'app') circuit.abandoned(circuitTicket)
   else if (circuitSuccess === 0) circuit.failed(circuitTicket, nowMs)
   else circuit.brokeOff(circuitTicket, circuitSuccess, nowMs)
 }

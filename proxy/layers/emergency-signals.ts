@@ -11,7 +11,8 @@ export interface OutcomeCount {
 /** Counts what tells of an emergency. */
 export const emergencySignals = (signals: OutcomeCount, circuits: Pick<Circuits, 'of'>): Layer => ({
   name: 'emergency-signals',
-  onFinish({ operation }, outcome) {
+  onFinish({ operation, excuse }, outcome) {
+    if (excuse !== undefined) return
     const circuit = circuits.of(operation.name)
     signals.count(outcome, circuit !== undefined && circuit.standing.state !== 'closed')
   },

@@ -1,14 +1,13 @@
 import type { Layer } from '../layer.ts'
 import type { Slo } from '../slo/slo.ts'
-import { REFUSED, verdictOf } from '../slo/verdict.ts'
+import { verdictOf } from '../slo/verdict.ts'
 
 /** Counts how exchanges do, by what of the app's work they are, and by what is promised of their route. */
 export const slo = (counts: Pick<Slo, 'record'>): Layer => ({
   name: 'slo',
   onFinish(exchange, outcome) {
-    const { operation, route, policy, startedAtMs, replyAtMs, isDeadlineCallers } = exchange
-    // The app ends its work by the caller's deadline, too: the caller had less patience than is promised.
-    const verdict = isDeadlineCallers && outcome.status === 504 ? REFUSED : verdictOf(outcome)
+    const { operation, route, policy, startedAtMs, replyAtMs, excuse } = exchange
+    const verdict = verdictOf(outcome, excuse)
     if (verdict < 0) return
     const objective = route?.policy.slo
     const thresholdMs =

@@ -105,10 +105,25 @@ describe('the log of slow exchanges', () => {
     expect(proxy.upstream.retries.granted).toBe(1)
   })
 
+  it('has a reply that the app does not bring to its end, though nothing limits the whole', async () => {
+    const upstream = await startUpstream((_request, response) => {
+      response.writeHead(200, { 'Content-Length': '10' }).write('abc')
+    })
+    const proxy = await startTimed(upstream, { idleTimeoutMs: 300, slowMs: 200 })
+    await fetch(proxy.origin)
+      .then((reply) => reply.text())
+      .catch(() => undefined)
+    await over(proxy)
+    expect(slow(proxy)).toMatchObject([{ status: 200 }])
+  })
+
   it('has nothing of what is quick, of a stream whose head was, or where it is off', async () => {
     const upstream = await startUpstream((request, response) => {
       if (request.url === '/quick') response.end('ok')
-      else if (request.url === '/late') setTimeout(() => response.end('ok'), 300)
+      else if (request.url === '/events') {
+        response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: 1\n\n')
+        setTimeout(() => response.destroy(), 300)
+      } else if (request.url === '/late') setTimeout(() => response.end('ok'), 300)
       else {
         response.write('a')
         setTimeout(() => response.end('b'), 300)
@@ -117,9 +132,12 @@ describe('the log of slow exchanges', () => {
     const operations = { read: { slowMs: 250 }, write: { slowMs: 0 } }
     const proxy = await startTimed(upstream, {}, { policy: { operations } })
     await ask(`${proxy.origin}/stream`)
+    await fetch(`${proxy.origin}/events`)
+      .then((reply) => reply.text())
+      .catch(() => undefined)
     await ask(`${proxy.origin}/late`, { method: 'DELETE' })
     await ask(`${proxy.origin}/late`)
-    await over(proxy, 3)
+    await over(proxy, 4)
     expect(slow(proxy).map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /late'])
   })
 })

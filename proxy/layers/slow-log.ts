@@ -4,17 +4,19 @@ import type { Layer } from '../layer.ts'
 
 /**
  * Logs each exchange that took longer than its operation's `slowMs`, with where the time went. Of a stream, whose body
- * takes as long as it takes, the time to the head of the reply counts: that is every reply without a deadline.
+ * takes as long as it takes, the time to the head of the reply counts; so it does where there is no deadline, unless the
+ * app has not brought the reply to its end.
  *
  * @param upstream the app's address
  */
 export const slowLog = (log: Logger, upstream: string): Layer => ({
   name: 'slow-log',
-  onFinish(exchange, { durationMs, status }) {
+  onFinish(exchange, { durationMs, refusal, status }) {
     const { operation, replyAtMs, startedAtMs } = exchange
     if (operation.slowMs === 0 || durationMs < operation.slowMs) return
-    const isStream = replyAtMs !== 0 && exchange.deadlineAtMs === 0
-    if (isStream && replyAtMs - startedAtMs < operation.slowMs) return
+    const hasHung = refusal !== undefined && refusal.text.fault !== 'client'
+    const isLongByRight = replyAtMs !== 0 && (exchange.isStream || (exchange.deadlineAtMs === 0 && !hasHung))
+    if (isLongByRight && replyAtMs - startedAtMs < operation.slowMs) return
     log.warn(
       {
         correlationId: exchange.correlation.requestId,

@@ -98,9 +98,10 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
       }
       if (stale === undefined) return undefined
       if (isFailure(head.status)) {
-        if (servableOf(exchange, stale) === undefined) return undefined
+        const why = exchange.excuse ?? refusal('upstream-failed', `the app answered ${head.status}`)
+        if (causeOf(why.kind) === undefined || servableOf(exchange, stale) === undefined) return undefined
         stale.isAnswered = true
-        return refusal('upstream-failed', `the app answered ${head.status}`)
+        return why
       }
       if (stale.kept !== undefined) stale.kept.isTroubled = false
       giveUpTry(stale)
@@ -117,8 +118,9 @@ export const staleReplies = (store: StaleStore, purges: AppliedPurges, clock: Cl
       const servable = stale === undefined ? undefined : servableOf(exchange, stale)
       if (servable === undefined || cause === undefined) return refused
       if (stale?.kept !== undefined) {
-        // What the app answers may be the request's doing: only what it does not answer troubles the others.
-        if (!stale.isAnswered) stale.kept.isTroubled = true
+        // What the app answers may be the request's doing, and how long it may take the caller's: only what it does not
+        // answer for no such reason troubles the others.
+        if (!stale.isAnswered && refused.text.fault !== 'client') stale.kept.isTroubled = true
         giveUpTry(stale) // it has failed: how slowly the client reads what it gets instead keeps no other one from trying
       }
       return serve(exchange, servable, cause)

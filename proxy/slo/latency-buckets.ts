@@ -15,9 +15,9 @@ const number = new Float64Array(1)
 const words = new Uint32Array(number.buffer)
 const HIGH_WORD = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1 ? 1 : 0
 
-/** @param ms anything but NaN */
+/** What is less than nothing, or no number, counts as nothing. */
 export const latencyBucketOf = (ms: number): number => {
-  number[0] = ms < 0 ? 0 : ms
+  number[0] = ms > 0 ? ms : 0 // neither -0, whose sign stands at the top
   const bucket = ((words[HIGH_WORD] as number) >>> SHIFT) - LOWEST
   return bucket < 0 ? 0 : bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1
 }

@@ -1,4 +1,5 @@
 import type { Outcome } from '../outcome.ts'
+import type { Refusal } from '../refusal.ts'
 
 /**
  * What an exchange counts as, and why. What the client had a hand in (its own mistakes, limits, blocks, its leaving) breaks no promise; what
@@ -21,15 +22,19 @@ export type Verdict = (typeof VERDICTS)[number]
 const index = Object.fromEntries(VERDICTS.map((verdict, at) => [verdict, at])) as Record<Verdict, number>
 const FIRST_BAD = index.upstream
 const FIRST_EXCLUDED = index.refused
-export const REFUSED = index.refused
 
 export const kindOf = (at: number): 'good' | 'bad' | 'excluded' =>
   at < FIRST_BAD ? 'good' : at < FIRST_EXCLUDED ? 'bad' : 'excluded'
 
-/** Of VERDICTS; -1 for a request to Sidegate itself, which nothing was promised of. */
-export const verdictOf = ({ kind, status, refusal }: Outcome): number => {
+/**
+ * Of VERDICTS; -1 for a request to Sidegate itself, which nothing was promised of.
+ *
+ * @param excuse who was late where the app has answered 504 for want of time
+ */
+export const verdictOf = ({ kind, status, refusal }: Outcome, excuse?: Refusal): number => {
   switch (kind) {
     case 'replied':
+      if (excuse !== undefined) return verdictOfRefusal(excuse)
       return status >= 500 ? index.upstream : index.good
     case 'stale':
       return index['stale-served']
@@ -40,20 +45,23 @@ export const verdictOf = ({ kind, status, refusal }: Outcome): number => {
     case 'answered':
       return -1
     case 'refused':
-      break
+      return refusal === undefined ? index.own : verdictOfRefusal(refusal)
   }
-  if (refusal === undefined) return index.own
-  switch (refusal.kind) {
+}
+
+const verdictOfRefusal = ({ kind, text }: Refusal): number => {
+  switch (kind) {
     case 'upstream-timeout':
     case 'deadline':
       return index.timeout
     case 'circuit-open':
       return index['circuit-open']
     case 'upstream-busy':
+    case 'queue-deadline':
     case 'shed':
       return index.overload
     default:
-      return FAULTS[refusal.text.fault]
+      return FAULTS[text.fault]
   }
 }
 

@@ -80,6 +80,7 @@ const CAUSES: { readonly [Kind in RefusalKind]?: StaleCause } = {
   'upstream-timeout': 'timeout',
   deadline: 'timeout',
   'callers-deadline': 'timeout',
+  'queue-deadline': 'busy',
   'circuit-open': 'circuit-open',
 }
 

@@ -158,6 +158,7 @@ export class Connection implements ReplySink, Listed {
   endRequest(): void {
     this.#isRequestSent = true
     if (!this.#isHeadRead) this.#await('the head of the reply', this.#headersTimeoutMs)
+    else if (!this.#isPaused) this.#awaitMoreOfReply()
   }
 
   /** The client reads again. */
@@ -213,6 +214,7 @@ export class Connection implements ReplySink, Listed {
   #awaitDrain(): boolean {
     if (this.isDrained) return true
     if (!this.#isHeadRead) this.#await('the app to take the request', this.#headersTimeoutMs)
+    else if (!this.#isPaused) this.#awaitMoreOfReply()
     if (!this.#isDrainAwaited) {
       this.#isDrainAwaited = true
       // A socket's own `drain` comes only where more has been written than its buffer takes.
@@ -221,8 +223,10 @@ export class Connection implements ReplySink, Listed {
     return false
   }
 
+  /** An app that has begun to answer early may well wait for the rest of the request, for as long as the client owes us that. */
   #awaitMoreOfReply(): void {
-    this.#await('more of the reply', bodyIdleTimeoutMs(this.#call?.timeouts ?? NO_TIMEOUTS, this.#limits))
+    if (!this.#isRequestSent && this.isDrained) this.#deadlineMs = 0
+    else this.#await('more of the reply', bodyIdleTimeoutMs(this.#call?.timeouts ?? NO_TIMEOUTS, this.#limits))
   }
 
   get #headersTimeoutMs(): number {
@@ -307,7 +311,7 @@ export class Connection implements ReplySink, Listed {
   readonly #onDrain = (): void => {
     this.#isDrainAwaited = false
     if (this.#call === undefined || !this.#awaitDrain()) return
-    if (!this.#isRequestSent && !this.#isHeadRead) this.#deadlineMs = 0
+    if (!this.#isRequestSent) this.#deadlineMs = 0
     this.#call.onDrain()
   }
 

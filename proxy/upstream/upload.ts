@@ -28,7 +28,7 @@ export class Upload implements BodyTaker {
 
   start(): void {
     this.#exchange.sendContinue()
-    this.#exchange.uploadStalledSinceMs = performance.now()
+    this.#exchange.noteUpload(true)
     this.#exchange.client.readBody(this)
     if (this.#head !== '') this.#connection.write(this.#takeHeld())
   }
@@ -36,7 +36,7 @@ export class Upload implements BodyTaker {
   /** The app has taken what was sent. */
   resume(): void {
     if (this.#isOver) return
-    this.#exchange.uploadStalledSinceMs = performance.now()
+    this.#exchange.noteUpload(true)
     this.#exchange.client.resumeBody()
   }
 
@@ -44,7 +44,7 @@ export class Upload implements BodyTaker {
   stop(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#exchange.uploadStalledSinceMs = 0
+    this.#exchange.noteUpload(false)
     this.#exchange.client.leaveBody()
   }
 
@@ -68,7 +68,7 @@ export class Upload implements BodyTaker {
 
   onBodyEnd(rawTrailers: readonly string[]): void {
     this.#isOver = true
-    this.#exchange.uploadStalledSinceMs = 0
+    this.#exchange.noteUpload(false)
     let last = this.#takeHeld()
     if (this.#isChunked) last += lastChunk(keptTrailers(rawTrailers, this.#exchange.request.rawHeaders))
     if (last !== '') this.#connection.write(last)
@@ -77,7 +77,7 @@ export class Upload implements BodyTaker {
 
   /** While the app does not read, the client owes us nothing. */
   #note(isTaken: boolean): boolean {
-    this.#exchange.uploadStalledSinceMs = isTaken ? performance.now() : 0
+    this.#exchange.noteUpload(isTaken)
     return isTaken
   }
 

@@ -78,8 +78,7 @@ export class EmergencySignals {
       this.#violations++
       return
     }
-    const isOfTheApp =
-      refusal === undefined ? kind === 'replied' : refusal.text.fault === 'app' && refusal.kind !== 'upstream-busy'
+    const isOfTheApp = refusal === undefined ? kind === 'replied' : refusal.text.fault === 'app'
     const isFailure = refusal !== undefined || status >= 500
     if (!isOfTheApp || (isFailure && isAppGivenRest)) return
     this.#requests++
