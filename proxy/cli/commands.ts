@@ -64,6 +64,7 @@ const COMMANDS = {
     options: ['reason', 'seconds'],
     meaning: 'MODE is on, off or auto; without it, how things are and why',
   },
+  slo: { options: [], meaning: 'what is promised, how it is kept, and what the traffic is like' },
   circuits: { options: [], meaning: 'the circuits of the instance, how they are and why' },
   'circuits open': {
     operand: 'NAME',

@@ -24,6 +24,7 @@ import { printableJson } from './printable.ts'
 import { purge } from './purge-command.ts'
 import { cliSettings } from './settings.ts'
 import { policyShadow } from './shadow-command.ts'
+import { slo } from './slo-command.ts'
 import { status } from './status-command.ts'
 import { mintToken } from './token-command.ts'
 
@@ -38,6 +39,7 @@ const COMMANDS: Readonly<Record<Exclude<CommandName, 'help' | 'token'>, Command>
   'policy rollback': policyRollback,
   'policy shadow': policyShadow,
   emergency,
+  slo,
   circuits,
   'circuits open': circuitsOpen,
   'circuits close': circuitsClose,
