@@ -6,7 +6,7 @@ import { REFUSED, verdictOf } from '../slo/verdict.ts'
 export const slo = (counts: Pick<Slo, 'record'>): Layer => ({
   name: 'slo',
   onFinish(exchange, outcome) {
-    const { operation, route, policy, startedAtMs, replyAtMs, isDeadlineCallers } = exchange
+    const { operation, route, policy, correlation, startedAtMs, replyAtMs, isDeadlineCallers } = exchange
     // The app ends its work by the caller's deadline, too: the caller had less patience than is promised.
     const verdict = isDeadlineCallers && outcome.status === 504 ? REFUSED : verdictOf(outcome)
     if (verdict < 0) return
@@ -15,6 +15,7 @@ export const slo = (counts: Pick<Slo, 'record'>): Layer => ({
       objective === undefined ? undefined : policy.policy.slo.objectives[objective]?.latency?.thresholdMs
     // How slowly a client reads is not the app's: until the head of the reply, where it is the app's.
     const latencyMs = outcome.kind === 'replied' && replyAtMs !== 0 ? replyAtMs - startedAtMs : outcome.durationMs
-    counts.record(operation.name, objective, verdict, latencyMs, thresholdMs, startedAtMs + outcome.durationMs)
+    const endedAtMs = startedAtMs + outcome.durationMs
+    counts.record(operation.name, objective, verdict, latencyMs, thresholdMs, endedAtMs, correlation.requestId)
   },
 })
