@@ -4,6 +4,7 @@ import { alertKey, type FiringAlert, judgeAlerts } from './burn-alerts.ts'
 import type { BurnRate, ObjectiveReport } from './slo-report.ts'
 
 const MINIMUM = 100
+const NOBODY: ReadonlySet<string> = new Set()
 const RATES = [
   { factor: 10, longSeconds: 3_600, shortSeconds: 300 },
   { factor: 2, longSeconds: 86_400, shortSeconds: 7_200 },
@@ -51,14 +52,27 @@ const reports = fc
 const isAbove = ({ long, short }: BurnRate, factor: number): boolean =>
   [long, short].every(({ events, burn }) => events >= MINIMUM && burn !== null && burn > factor)
 
+const isHigh = (now: readonly ObjectiveReport[], key: string): boolean =>
+  now.some(({ name, availability, latency }) =>
+    [
+      ...availability.burnRates.map((rate) => ['availability', rate] as const),
+      ...(latency?.burnRates ?? []).map((rate) => ['latency', rate] as const),
+    ].some(
+      ([promise, rate]) => key.startsWith(`${name} ${promise} ${rate.factor} `) && isAbove(rate, rate.factor * 0.9),
+    ),
+  )
+
 describe('burn-rate alerts', () => {
-  it('fire where both windows exceed and have events enough, and until one is below nine tenths of it', () => {
+  it('fire where both windows exceed and have events enough, and until one is below nine tenths of it at two looks in a row', () => {
     fc.assert(
       fc.property(fc.array(reports, { maxLength: 12 }), (moments) => {
         let firing: readonly FiringAlert[] = []
+        let doubted: ReadonlySet<string> = new Set()
+        let below: ReadonlySet<string> = new Set()
         for (const [nowMs, now] of moments.entries()) {
           const before = new Set(firing.map(alertKey))
-          const judged = judgeAlerts(now, MINIMUM, firing, nowMs)
+          const wasBelow = below
+          const judged = judgeAlerts(now, MINIMUM, firing, doubted, nowMs)
           const expected = now.flatMap(({ name, availability, latency }) =>
             (
               [
@@ -69,8 +83,9 @@ describe('burn-rate alerts', () => {
               burnRates
                 .map((rate) => ({ rate, key: `${name} ${promise} ${rate.factor}` }))
                 .filter(({ rate, key }) => {
-                  const fired = [...before].some((known) => known.startsWith(`${key} `))
-                  return isAbove(rate, fired ? rate.factor * 0.9 : rate.factor)
+                  const fired = [...before].find((known) => known.startsWith(`${key} `))
+                  if (fired === undefined) return isAbove(rate, rate.factor)
+                  return isAbove(rate, rate.factor * 0.9) || !wasBelow.has(fired)
                 })
                 .map(({ key }) => key),
             ),
@@ -88,7 +103,10 @@ describe('burn-rate alerts', () => {
             const known = firing.find((one) => alertKey(one) === alertKey(alert))
             expect(alert.sinceMs).toBe(known?.sinceMs ?? nowMs)
           }
+          // Of those that fire, the ones that this look has found below: the next one ends them.
+          below = new Set([...after].filter((key) => before.has(key) && !isHigh(now, key)))
           firing = judged.firing
+          doubted = judged.doubted
         }
       }),
     )
@@ -102,9 +120,11 @@ describe('burn-rate alerts', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(within, within), { maxLength: 20 }), (moments) => {
         let firing: readonly FiringAlert[] = []
+        let doubted: ReadonlySet<string> = new Set()
         const changes = moments.flatMap((both, nowMs) => {
-          const judged = judgeAlerts([reportOf('reads', [both])], MINIMUM, firing, nowMs)
+          const judged = judgeAlerts([reportOf('reads', [both])], MINIMUM, firing, doubted, nowMs)
           firing = judged.firing
+          doubted = judged.doubted
           return judged.changes
         })
         expect(changes.length).toBeLessThanOrEqual(1)
@@ -117,12 +137,12 @@ describe('burn-rate alerts', () => {
       { events: MINIMUM, burn: 50 },
       { events: MINIMUM, burn: 50 },
     ]
-    const { firing } = judgeAlerts([reportOf('reads', [high], [high])], MINIMUM, [], 1)
+    const { firing } = judgeAlerts([reportOf('reads', [high], [high])], MINIMUM, [], NOBODY, 1)
     expect(firing).toHaveLength(2)
-    expect(judgeAlerts([reportOf('reads', [high])], MINIMUM, firing, 2).changes).toMatchObject([
+    expect(judgeAlerts([reportOf('reads', [high])], MINIMUM, firing, NOBODY, 2).changes).toMatchObject([
       { kind: 'resolved', alert: { promise: 'latency', sinceMs: 1 } },
     ])
-    expect(judgeAlerts([], MINIMUM, firing, 2)).toMatchObject({ firing: [], changes: [{}, {}] })
+    expect(judgeAlerts([], MINIMUM, firing, NOBODY, 2)).toMatchObject({ firing: [], changes: [{}, {}] })
   })
 
   it('are one where the policy says the same twice', () => {
@@ -132,6 +152,6 @@ describe('burn-rate alerts', () => {
     ])
     const report = reportOf('reads', [])
     const twice = { ...report, availability: { ...report.availability, burnRates: [rate, rate] } }
-    expect(judgeAlerts([twice], MINIMUM, [], 1).changes).toHaveLength(1)
+    expect(judgeAlerts([twice], MINIMUM, [], NOBODY, 1).changes).toHaveLength(1)
   })
 })

@@ -45,6 +45,8 @@ export class AlertWatch {
   /** Whose state is known to be the one in force; undefined for none. */
   #token: number | undefined
   #judgedAtMs: number
+  /** What the last look found over. */
+  #doubted: ReadonlySet<string> = new Set()
   #working: Promise<void> | undefined
   #isClosed = false
 
@@ -112,6 +114,7 @@ export class AlertWatch {
   async #begin(token: number): Promise<boolean> {
     if ((await this.#parts.store.claim(token)) === undefined) return false
     this.#token = token
+    this.#doubted = new Set()
     // Others tell meanwhile what this one may not know, and Redis may have lost.
     this.#judgedAtMs = this.#clock.monotonicMs()
     return true
@@ -127,8 +130,10 @@ export class AlertWatch {
     const reports = objectiveReports(history, policy)
     const nowMs = this.#clock.wallMs()
     const before = this.#settledState()
-    const { firing, changes } = judgeAlerts(reports, policy.alerts.minimumEvents, before.firing, nowMs)
+    const { minimumEvents } = policy.alerts
+    const { firing, changes, doubted } = judgeAlerts(reports, minimumEvents, before.firing, this.#doubted, nowMs)
     if (changes.length === 0) {
+      this.#doubted = doubted
       if (this.#deliveries.hasResults) await this.#write(token, before)
       return
     }
@@ -141,6 +146,7 @@ export class AlertWatch {
       this.#judgedAtMs = Number.NEGATIVE_INFINITY // it is looked at anew
       return
     }
+    this.#doubted = doubted
     if (dropped.length > 0) this.#log.error({ count: dropped.length }, 'slo alert notifications dropped: too many wait')
     for (const notification of news) this.#logChange(notification)
   }
