@@ -20,6 +20,7 @@ import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { openPurges } from './cdn/purge/open.ts'
 import { type ProxySettings, proxySettings } from './settings.ts'
+import { openAlerts } from './slo/alerts/open.ts'
 import { openSlo } from './slo/open.ts'
 import { openSharing } from './stale/sharing/open.ts'
 import { openBlocking } from './state/blocks/open.ts'
@@ -49,6 +50,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   const blocking = await openBlocking(redis, instance, log)
   const { blocks, violations } = blocking
   const sloState = openSlo(redis, instance, log)
+  const alerting = openAlerts(settings, instance.id, { redis, policies, slo: sloState.slo }, log)
   const challengeSecrets = await openChallengeSecrets(settings, log)
   const proxy = buildProxy(settings, instance, log, {
     ...{
@@ -104,6 +106,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   shutdown.opened('fleet', () => fleet.close())
   shutdown.opened('policy', () => policy.close())
   shutdown.opened('slo', () => sloState.close())
+  shutdown.opened('slo alerts', () => alerting.close())
   shutdown.opened('blocks', () => blocking.close())
   shutdown.opened('emergency', () => emergencyParts.close())
   shutdown.opened('purges', () => purging.close())
@@ -130,6 +133,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
       blocking,
       purging,
       slo: sloState.slo,
+      alerting,
       circuits: {
         list: () => circuits.reports().map((report) => ({ instance: instance.id, ...report })),
         order: (name, order, seconds) => (circuits.order(name, order, seconds) ? 1 : 0),

@@ -39,6 +39,12 @@ export const proxyFields = z.object({
   ADMIN_TOKEN: token().describe(
     'Bearer token for all of `/api/*` and `/drain` on the admin port. Without any token those are off.',
   ),
+  ADMIN_PUBLIC_URL: optionalText(
+    'a URL that begins with https:// or http://, as in https://sidegate.example.com',
+    /^https?:\/\/[\w.:[\]-]+(\/[\w.~%/-]*)?$/,
+  )
+    .refine((text) => text === undefined || URL.canParse(text), 'expected a URL')
+    .describe('Where people reach the admin port: alerts link to its dashboard. Unset: they have no link.'),
   ADMIN_READ_TOKEN: token().describe('Bearer token that may look, and change nothing.'),
   KEYRING_DIR: optionalText('the path of a folder', /^[^\0]{1,1000}$/).describe(
     'A mounted folder of keys, read again when they change. `admin-tokens.yaml` in it has tokens for the admin port by name, with roles, as digests; `challenge-keys.yaml` and `machine-tokens.yaml` are for challenges ([challenge](challenge.md)).',

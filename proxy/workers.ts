@@ -13,6 +13,7 @@ import { openAdmin } from './admin/open.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { openPurges } from './cdn/purge/open.ts'
 import type { ProxySettings } from './settings.ts'
+import { openAlerts } from './slo/alerts/open.ts'
 import { openSlo } from './slo/open.ts'
 import { openBlocking } from './state/blocks/open.ts'
 import { newSecret } from './state/challenge/keys.ts'
@@ -51,6 +52,10 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
   const policy = redis === undefined ? undefined : await openPolicy(settings.POLICY_FILE, redis, instance, log)
   const blocking = redis === undefined ? undefined : await openBlocking(redis, instance, log)
   const sloState = redis === undefined ? undefined : openSlo(redis, instance, log)
+  const alerting =
+    policy &&
+    sloState &&
+    openAlerts(settings, instance.id, { redis, policies: policy.policies, slo: sloState.slo }, log)
   const purging =
     policy && (await openPurges(settings, instance.id, { redis, policies: policy.policies, applied: undefined }, log))
   const challengeSecrets = await openChallengeSecrets(settings, log)
@@ -73,6 +78,7 @@ export const runWorkers = async (settings: ProxySettings): Promise<void> => {
     blocking,
     purging,
     slo: sloState?.slo,
+    alerting,
     circuits: workers.circuits,
     status: () => ({ startedAt, restarts: workers.restarts, workers: workers.statuses() }),
   })

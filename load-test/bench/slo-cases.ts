@@ -26,7 +26,7 @@ export const sloCases: readonly MicroCase[] = [
     name: 'SLO, an exchange: its operation and its objective',
     run(turn) {
       if (turn % 100 === 0) nowMs++ // a hundred thousand requests a second
-      slo.record('read', 'reads', 0, latenciesMs[turn & 1_023] as number, 300, nowMs)
+      slo.record('read', 'reads', 0, latenciesMs[turn & 1_023] as number, 300, nowMs, 'an-id')
       return turn
     },
   },

@@ -62,6 +62,7 @@ const registeredRoutes = async (): Promise<readonly RouteOptions[]> => {
         blocking,
         purging,
         slo: { history: new FleetHistory(undefined, instance.id, log) },
+        alerting: { report: async () => ({ alerts: [], notifications: [] }) },
         tokens: { current: [] },
         health: new Health(instance, []),
       },

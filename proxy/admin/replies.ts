@@ -71,6 +71,22 @@ const promised = z.strictObject({
     z.strictObject({ factor: z.number(), long: windowBurn, short: windowBurn, isExceeded: z.boolean() }),
   ),
 })
+const burnAlert = z.strictObject({
+  objective: text(),
+  promise: z.enum(['availability', 'latency']),
+  factor: z.number(),
+  longSeconds: number(),
+  shortSeconds: number(),
+})
+const waitingNotification = z.strictObject({
+  ...burnAlert.shape,
+  change: z.enum(['fires', 'resolved']),
+  at: time(),
+  webhook: z.strictObject({ kind: z.enum(['alertmanager', 'slack']), host: text() }),
+  attempts: number(),
+  dueAt: time().describe('When it is tried next.'),
+})
+
 const sloReply = z.strictObject({
   policyVersion: number(),
   objectives: z.array(
@@ -81,6 +97,8 @@ const sloReply = z.strictObject({
       latency: z.strictObject({ thresholdMs: z.number(), ...promised.shape }).nullable(),
     }),
   ),
+  alerts: z.array(z.strictObject({ ...burnAlert.shape, since: time() })).describe('What fires in the fleet.'),
+  notifications: z.array(waitingNotification).describe('What webhooks have not accepted yet.'),
   traffic: z.strictObject({
     all: traffic,
     operations: z.array(z.strictObject({ name: text(), traffic })),

@@ -12,6 +12,7 @@ import type { HealthAnswers } from '#shared/health.ts'
 import type { Instance } from '#shared/instance.ts'
 import type { Logger } from '#shared/log.ts'
 import type { PurgingState } from '../cdn/purge/open.ts'
+import type { AlertingState } from '../slo/alerts/open.ts'
 import type { Slo } from '../slo/slo.ts'
 import type { BlockingState } from '../state/blocks/open.ts'
 import type { FleetEmergency } from '../state/emergency/emergency.ts'
@@ -64,6 +65,8 @@ export interface AdminParts {
   readonly purging: PurgingState | undefined
   /** The same. */
   readonly slo: Pick<Slo, 'history'> | undefined
+  /** The same. */
+  readonly alerting: Pick<AlertingState, 'report'> | undefined
   readonly circuits: CircuitControl
 }
 
@@ -156,8 +159,9 @@ export const adminServer = (parts: AdminParts, onRoute?: (route: RouteOptions) =
         )
       }
     }
-    if (parts.policy !== undefined && parts.slo !== undefined) {
-      sloRoutes(guarded, { history: parts.slo.history, policies: parts.policy.policies })
+    if (parts.policy !== undefined && parts.slo !== undefined && parts.alerting !== undefined) {
+      const { slo, policy, alerting } = parts
+      sloRoutes(guarded, { history: slo.history, policies: policy.policies, alerting })
     } else {
       guarded.all('/api/slo', { schema: { hide: true }, config: { role: 'read' } }, (_request, reply) =>
         refuse(reply, 503, 'Service Unavailable', NOTHING_TO_COUNT_TOGETHER_BY),

@@ -6,7 +6,7 @@ import { verdictOf } from '../slo/verdict.ts'
 export const slo = (counts: Pick<Slo, 'record'>): Layer => ({
   name: 'slo',
   onFinish(exchange, outcome) {
-    const { operation, route, policy, startedAtMs, replyAtMs, excuse } = exchange
+    const { operation, route, policy, correlation, startedAtMs, replyAtMs, excuse } = exchange
     const verdict = verdictOf(outcome, excuse)
     if (verdict < 0) return
     const objective = route?.policy.slo
@@ -14,6 +14,7 @@ export const slo = (counts: Pick<Slo, 'record'>): Layer => ({
       objective === undefined ? undefined : policy.policy.slo.objectives[objective]?.latency?.thresholdMs
     // How slowly a client reads is not the app's: until the head of the reply, where it is the app's.
     const latencyMs = outcome.kind === 'replied' && replyAtMs !== 0 ? replyAtMs - startedAtMs : outcome.durationMs
-    counts.record(operation.name, objective, verdict, latencyMs, thresholdMs, startedAtMs + outcome.durationMs)
+    const endedAtMs = startedAtMs + outcome.durationMs
+    counts.record(operation.name, objective, verdict, latencyMs, thresholdMs, endedAtMs, correlation.requestId)
   },
 })

@@ -132,7 +132,7 @@ class Run {
       case 'record': {
         const { slo, clock } = this.instances[one.by] as Instance
         for (const { verdict, latencyMs } of one.events) {
-          slo.record('read', 'reads', verdict, latencyMs, THRESHOLD_MS, clock.monotonicMs())
+          slo.record('read', 'reads', verdict, latencyMs, THRESHOLD_MS, clock.monotonicMs(), 'id')
           this.events.push({ verdict, latencyMs, wallMs: clock.wallMs() })
         }
         return

@@ -42,6 +42,7 @@ export class FleetHistory {
   /** What the present epoch is still to be told of what was before it. */
   #remembered: SloRecord[] = []
   #askedAtMs = Number.NEGATIVE_INFINITY
+  #learnedAtMs = Number.NEGATIVE_INFINITY
   #lookedAtMs = Number.NEGATIVE_INFINITY
   #forgotAtMs = Number.NEGATIVE_INFINITY
   #working: Promise<void> | undefined
@@ -81,6 +82,11 @@ export class FleetHistory {
     return sums
   }
 
+  /** How long ago it was all that the fleet had told; without Redis, it always is. */
+  get ageMs(): number {
+    return this.#link === undefined ? 0 : this.#clock.monotonicMs() - this.#learnedAtMs
+  }
+
   /** Somebody looks at it: it is made fresh, and kept so for a while. Never rejects. */
   look(): Promise<void> {
     const nowMs = this.#clock.monotonicMs()
@@ -118,7 +124,9 @@ export class FleetHistory {
     while (await this.#tell(link));
     const isLookedAt = nowMs - this.#lookedAtMs < LOOKED_AT_FOR_MS
     if (nowMs - this.#askedAtMs < (isLookedAt ? FLUSH_INTERVAL_MS : ASK_INTERVAL_MS) - FLUSH_INTERVAL_MS / 2) return
-    if (await this.#ask(link)) this.#askedAtMs = nowMs
+    if (!(await this.#ask(link))) return
+    this.#askedAtMs = nowMs
+    this.#learnedAtMs = nowMs
   }
 
   /** @returns whether there may be more to be told */

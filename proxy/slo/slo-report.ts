@@ -43,7 +43,7 @@ interface Promised {
 }
 
 /** How many times faster than allowed the budget burns; null where there were no events. */
-interface BurnRate {
+export interface BurnRate {
   readonly factor: number
   readonly long: WindowBurn
   readonly short: WindowBurn

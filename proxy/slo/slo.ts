@@ -1,7 +1,9 @@
 import { type Clock, systemClock } from '#shared/clock.ts'
+import { BadExamples } from './bad-examples.ts'
 import type { FleetHistory } from './fleet-history.ts'
 import { RESOLUTIONS, type Resolution } from './history.ts'
 import { Recorder } from './recorder.ts'
+import { kindOf } from './verdict.ts'
 
 const { slotMs: FINEST_MS } = RESOLUTIONS[0] as Resolution
 
@@ -12,6 +14,7 @@ export const objectiveSeries = (name: string): string => `objective/${name}`
 /** How exchanges do, by operation and by objective: counted here in plain numbers, and added to what the fleet has counted. */
 export class Slo {
   readonly history: FleetHistory
+  readonly badExamples = new BadExamples()
   readonly #operations = new Recorder()
   readonly #objectives = new Recorder()
   readonly #clock: Clock
@@ -33,6 +36,7 @@ export class Slo {
    * @param latencyMs until the head of the reply went out
    * @param thresholdMs of the objective
    * @param atMs monotonic
+   * @param correlationId kept where it was not as promised
    */
   record(
     operation: string,
@@ -41,10 +45,16 @@ export class Slo {
     latencyMs: number,
     thresholdMs: number | undefined,
     atMs: number,
+    correlationId: string,
   ): void {
     if (atMs >= this.#slotEndsAtMs) this.collect()
     this.#operations.record(operation, verdict, latencyMs)
-    if (objective !== undefined) this.#objectives.record(objective, verdict, latencyMs, thresholdMs)
+    if (objective === undefined) return
+    this.#objectives.record(objective, verdict, latencyMs, thresholdMs)
+    const kind = kindOf(verdict)
+    if (kind === 'bad') this.badExamples.note(objective, 'availability', correlationId)
+    else if (kind === 'good' && thresholdMs !== undefined && latencyMs > thresholdMs)
+      this.badExamples.note(objective, 'latency', correlationId)
   }
 
   /** Adds what has been counted to the slot of time that it was counted in. */
