@@ -1,8 +1,9 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
+import { connectedGuard, HOST, NO_ACCESS, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
+import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
 import { answer, ask, puzzleIn, solve } from '../../testing/challenge-client.ts'
 import { TestPolicies } from '../../testing/policies.ts'
@@ -82,3 +83,21 @@ it('what is remembered is bounded, and lives in Redis for as long as the puzzle 
   expect(Number(lifeMs)).toBeGreaterThan(1_000)
   expect(Number(lifeMs)).toBeLessThanOrEqual(60_000)
 })
+
+it('in a cluster a puzzle is good once, too', async () => {
+  const cluster = await startCluster()
+  onTestFinished(() => cluster.close())
+  const nodes = cluster.servers.map(({ port }) => ({ host: HOST, port }))
+  const join = async () => {
+    const guard = await connectedGuard({ ...NO_ACCESS, kind: 'cluster', nodes })
+    onTestFinished(() => guard.close())
+    const used = new UsedPuzzles(guard, systemClock, 100)
+    onTestFinished(() => used.close())
+    return used
+  }
+  const [one, two] = [await join(), await join()]
+  for (let id = 0; id < 20; id++) {
+    const uses = [await one.use(String(id), Date.now() + 60_000), await two.use(String(id), Date.now() + 60_000)]
+    expect(uses).toEqual([true, false])
+  }
+}, 90_000)

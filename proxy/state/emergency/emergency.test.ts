@@ -4,8 +4,9 @@ import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { connectedGuard, guardOf, singleTarget } from '#shared/testing/redis-guards.ts'
+import { connectedGuard, guardOf, HOST, NO_ACCESS, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
+import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
 import { TestPolicies } from '../../testing/policies.ts'
 import { FleetEmergency } from './emergency.ts'
@@ -348,4 +349,21 @@ describe('while Redis is lost', () => {
     await lose(redis, primary)
     expect(await primary.lookAt(CALM, MAXIMUM_MS)).toBe('emergency')
   })
+
+  it('is one also in a cluster', async () => {
+    const cluster = await startCluster()
+    closing.push(() => cluster.close())
+    const nodes = cluster.servers.map(({ port }) => ({ host: HOST, port }))
+    const joinCluster = async () => {
+      const guard = await connectedGuard({ ...NO_ACCESS, kind: 'cluster', nodes }, 'emergency')
+      closing.push(() => guard.close())
+      return start({ redis: guard })
+    }
+    const instances = [await joinCluster(), await joinCluster()]
+    const [one, other] = instances as [Started, Started]
+    expect(await one.lookAt(FLOOD)).toBe('emergency')
+    await all('emergency', instances)
+    expect(await other.emergency.order({ mode: 'off', by: 'bob' })).toBe(true)
+    await all('calm', instances)
+  }, 90_000)
 })
