@@ -201,6 +201,27 @@ describe('what the fleet has counted', () => {
     expect((await client.hkeys(added)).filter((record) => first.includes(record))).toEqual([])
   })
 
+  it('goes on where Redis has what is none of it', async () => {
+    const service = newService()
+    const one = await join(service)
+    count(one, 3)
+    await settle(one)
+    const client = new Redis(redis.port, HOST)
+    closing.push(async () => void (await client.quit()))
+    const [added = ''] = await client.keys(`*${service}:*:added`)
+    const garbage = ['what is this', '{"a": 1}', '[0, 1, 99999999, 5, 2]', '[1e300, -1]']
+    for (const [at, record] of (await client.hkeys(added)).entries())
+      await client.hset(added, record, garbage[at] as string)
+    const two = await join(service)
+    count(two, 4)
+    await settle(two)
+    expect(good(two)).toBeGreaterThanOrEqual(4)
+    count(two, 1)
+    await settle(two)
+    expect(good(two)).toBeGreaterThanOrEqual(5)
+    expect(two.history.lostBatches).toBe(0)
+  })
+
   it('without a Redis is what this process has counted', async () => {
     const history = new FleetHistory(undefined, 'i', quietLog, clock)
     closing.push(() => history.close())

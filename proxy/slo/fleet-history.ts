@@ -102,9 +102,11 @@ export class FleetHistory {
       return Promise.resolve()
     }
     if (isAsking) this.#askedAtMs = Number.NEGATIVE_INFINITY
-    this.#working ??= this.#work(this.#link).finally(() => {
-      this.#working = undefined
-    })
+    this.#working ??= this.#work(this.#link)
+      .catch((error: unknown) => this.#log.error({ err: error }, 'what the fleet has counted could not be told'))
+      .finally(() => {
+        this.#working = undefined
+      })
     return this.#working
   }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { RedisCommands } from '#shared/redis/client.ts'
 import type { RedisGuard } from '#shared/redis.ts'
-import { merged, type SparseCounts } from './counts.ts'
+import { COUNTS_LENGTH, merged, type SparseCounts } from './counts.ts'
 import { type HistoryKey, RESOLUTIONS, type Resolution } from './history.ts'
 import { ADD, ASK, REMEMBER } from './slo-scripts.ts'
 
@@ -92,10 +92,19 @@ const readKey = (text: string): HistoryKey | undefined => {
   return { series, resolution: Number(resolution), slot: Number(slot) }
 }
 
-/** As Lua writes them, in any order. */
+/** As Lua writes them, in any order; nothing for what is none. */
 const readCounts = (text: string): SparseCounts => {
-  const numbers = JSON.parse(text) as number[] | Record<string, never>
-  if (!Array.isArray(numbers)) return new Uint32Array()
-  const pairs = Array.from({ length: numbers.length >> 1 }, (_, at) => numbers.slice(2 * at, 2 * at + 2))
-  return Uint32Array.from(pairs.sort(([one = 0], [other = 0]) => one - other).flat())
+  const numbers = parsed(text)
+  if (!Array.isArray(numbers) || !numbers.every(Number.isSafeInteger)) return new Uint32Array()
+  const pairs = Array.from({ length: numbers.length >> 1 }, (_, at): number[] => numbers.slice(2 * at, 2 * at + 2))
+  const known = pairs.filter(([place = -1]) => place >= 0 && place < COUNTS_LENGTH)
+  return Uint32Array.from(known.sort(([one = 0], [other = 0]) => one - other).flat())
+}
+
+const parsed = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }

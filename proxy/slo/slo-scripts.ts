@@ -39,7 +39,8 @@ end
 local function put(hash, record, given, isMax)
   local known = redis.call('HGET', hash, record)
   local list = cjson.decode(given)
-  if known then list = merge(cjson.decode(known), list, isMax) end
+  local isList, before = pcall(cjson.decode, known or '')
+  if isList and type(before) == 'table' then list = merge(before, list, isMax) end -- else it is nothing of ours
   local text = cjson.encode(list)
   if text ~= known then redis.call('HSET', hash, record, text) end
 end
