@@ -66,6 +66,29 @@ describe('slo', () => {
     ])
   })
 
+  it('tells what fires, and who has not accepted to be told', async () => {
+    const alert = {
+      objective: 'reads\u001b',
+      promise: 'availability',
+      factor: 14.4,
+      longSeconds: 3_600,
+      shortSeconds: 300,
+    }
+    const since = '2026-11-28T11:00:00.000Z'
+    const webhook = { kind: 'slack', host: 'hooks.example' }
+    const waiting = { ...alert, change: 'fires', at: since, webhook, attempts: 2, dueAt: since }
+    const body = {
+      ...{ policyVersion: 3, objectives: [], traffic: { all: traffic, operations: [] } },
+      ...{ alerts: [{ ...alert, since }], notifications: [waiting] },
+    }
+    const admin = await startFakeAdmin({ 'GET /api/slo': json(200, body) })
+    const { stdout } = await admin.run(['slo'])
+    expect(stdout.split('\n').slice(1, 3)).toEqual([
+      `Alert: reads\\u001b, availability: over 14.4 since ${since}`,
+      `Not accepted: slack at hooks.example, that reads\\u001b fires; 2 attempts, next ${since}`,
+    ])
+  })
+
   it('says where nothing is promised', async () => {
     const body = { policyVersion: 0, objectives: [], traffic: { all: traffic, operations: [] } }
     const admin = await startFakeAdmin({ 'GET /api/slo': json(200, body) })

@@ -1,5 +1,6 @@
 import { type Command, outcome } from './command.ts'
-import { type Fields, fieldsOf, isFields, listOf, told } from './fields.ts'
+import { counted, type Fields, fieldsOf, isFields, listOf, told } from './fields.ts'
+import { printable } from './printable.ts'
 import { table } from './table.ts'
 
 export const slo: Command = async ({ client }) => {
@@ -11,6 +12,7 @@ export const slo: Command = async ({ client }) => {
     reply,
     [
       promised.length === 0 ? 'Nothing is promised: the policy has no slo.objectives.' : promiseTable(promised),
+      ...alertLines(reply.body),
       '',
       trafficTable(traffic),
     ].join('\n'),
@@ -38,6 +40,24 @@ const promiseTable = (promised: readonly PromiseRow[]): string =>
       listOf(of.burnRates).map(fieldsOf).map(burnText).join(' '),
     ]),
   )
+
+/** What fires, and who has not accepted to be told. */
+const alertLines = ({ alerts, notifications }: Fields): string[] => [
+  ...listOf(alerts)
+    .map(fieldsOf)
+    .map(({ objective, promise, factor, since }) =>
+      printable(`Alert: ${told(objective)}, ${told(promise)}: over ${told(factor)} since ${told(since)}`),
+    ),
+  ...listOf(notifications)
+    .map(fieldsOf)
+    .map(({ objective, change, webhook, attempts, dueAt }) => {
+      const { kind, host } = fieldsOf(webhook)
+      const what = `that ${told(objective)} ${change === 'fires' ? 'fires' : 'is over'}`
+      return printable(
+        `Not accepted: ${told(kind)} at ${told(host)}, ${what}; ${counted(attempts, 'attempt')}, next ${told(dueAt)}`,
+      )
+    }),
+]
 
 const burnText = ({ factor, long, short, isExceeded }: Fields): string => {
   const burn = (window: unknown): string => {
