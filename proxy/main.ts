@@ -16,6 +16,7 @@ import { challengeMetrics } from './admin/challenge-metrics.ts'
 import { circuitMetrics } from './admin/circuit-metrics.ts'
 import { proxyMetrics } from './admin/metrics.ts'
 import { type AdminPort, openAdmin } from './admin/open.ts'
+import { sloMetrics } from './admin/slo-metrics.ts'
 import { tidyAfterStart } from './after-start.ts'
 import { buildProxy } from './build.ts'
 import { openPurges } from './cdn/purge/open.ts'
@@ -85,6 +86,7 @@ const run = async (settings: ProxySettings): Promise<void> => {
   redisMetrics(registry, redis)
   challengeMetrics(registry, challenges.counts)
   circuitMetrics(registry, circuits, upstream)
+  sloMetrics(registry, sloState.slo)
   const status = () => ({
     startedAt,
     lifecycle: health.lifecycle,

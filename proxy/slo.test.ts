@@ -72,6 +72,9 @@ describe('what is promised', () => {
       })
       expect(traffic.operations.map(({ name }: { name: string }) => name)).toEqual(['read', 'write'])
     }
+    const metrics = await (await fetch(`${two.admin}/metrics`)).text()
+    expect(metrics).toMatch(/^sidegate_operation_exchanges_total\{operation="read",verdict="upstream",.*\} 8$/m)
+    expect(metrics).toMatch(/^sidegate_objective_exchanges_total\{objective="reads",verdict="slow",.*\} 0$/m)
     one.child.process.kill('SIGTERM')
     two.child.process.kill('SIGKILL')
     await Promise.all([one.child.exited(), two.child.exited()])

@@ -1,6 +1,9 @@
-import { COUNTS_LENGTH, LATENCIES_AT, SLOW_AT, type SparseCounts, sparse } from './counts.ts'
+import { addTo, COUNTS_LENGTH, LATENCIES_AT, SLOW_AT, type SparseCounts, sparse } from './counts.ts'
 import { latencyBucketOf } from './latency-buckets.ts'
-import { kindOf } from './verdict.ts'
+import { kindOf, VERDICTS, type Verdict } from './verdict.ts'
+
+/** Of each series whose name was met last, since the start: names of policies that are gone go with all others. */
+const TOTALS_LIMIT = 1_000
 
 /** Counts of one series since they were taken last. */
 class Series {
@@ -21,6 +24,7 @@ class Series {
 /** What is counted between two looks, in plain numbers: all that an exchange costs. */
 export class Recorder {
   readonly #series = new Map<string, Series>()
+  readonly #totals = new Map<string, Float64Array>()
 
   /**
    * @param verdict of VERDICTS
@@ -42,9 +46,29 @@ export class Recorder {
         this.#series.delete(name) // it may be of a policy that is gone
         continue
       }
-      yield { name, counts: sparse(counted.counts) }
+      const counts = sparse(counted.counts)
+      this.#addToTotals(name, counts)
+      yield { name, counts }
       counted.counts.fill(0)
       counted.isTouched = false
     }
+  }
+
+  /** What was taken since the start: of each name its verdicts, and those of the good ones that were slow. */
+  *totals(): Generator<{ readonly name: string; readonly verdict: Verdict | 'slow'; readonly count: number }> {
+    for (const [name, sums] of this.#totals) {
+      for (const [at, verdict] of VERDICTS.entries()) yield { name, verdict, count: sums[at] as number }
+      yield { name, verdict: 'slow', count: sums[SLOW_AT] as number }
+    }
+  }
+
+  #addToTotals(name: string, counts: SparseCounts): void {
+    let sums = this.#totals.get(name)
+    if (sums === undefined) {
+      if (this.#totals.size >= TOTALS_LIMIT) this.#totals.clear() // counters may begin anew
+      sums = new Float64Array(SLOW_AT + 1)
+      this.#totals.set(name, sums)
+    }
+    addTo(sums, counts, false)
   }
 }

@@ -66,6 +66,12 @@ export class Slo {
     this.#beginSlot()
   }
 
+  /** What this process has counted since its start. */
+  totals(of: 'operation' | 'objective'): ReturnType<Recorder['totals']> {
+    this.collect()
+    return (of === 'operation' ? this.#operations : this.#objectives).totals()
+  }
+
   #beginSlot(): void {
     this.#slotWallMs = this.#clock.wallMs()
     this.#slotEndsAtMs = this.#clock.monotonicMs() + FINEST_MS - (this.#slotWallMs % FINEST_MS)
