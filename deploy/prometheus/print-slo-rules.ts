@@ -15,7 +15,7 @@ try {
   const { policy } = await initialPolicy(path)
   const rules = sloRules(policy)
   if (rules.groups.length === 0) throw new ConfigurationError([`${path}: slo.objectives: nothing is promised there`])
-  process.stdout.write(stringify(rules, { lineWidth: 0 }))
+  process.stdout.write(stringify(rules, { lineWidth: 0, aliasDuplicateObjects: false }))
 } catch (error) {
   if (!(error instanceof ConfigurationError)) throw error
   exitBadConfiguration(error)
