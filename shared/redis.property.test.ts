@@ -5,7 +5,7 @@ import { freePort } from '../deploy/local/ports.ts'
 import type { RedisTarget } from './redis/settings.ts'
 import { startCalls } from './testing/call-load.ts'
 import { eventually } from './testing/eventually.ts'
-import { guardOf, HOST, NO_ACCESS, singleTarget, TIMEOUT_MS } from './testing/redis-guards.ts'
+import { clusterTarget, guardOf, HOST, NO_ACCESS, singleTarget, TIMEOUT_MS } from './testing/redis-guards.ts'
 import { RedisProcess } from './testing/redis-process.ts'
 import { MASTER_NAME, mastersOf, startCluster, startSentinels, type Topology } from './testing/redis-topologies.ts'
 import { type SlowRelay, startSlowRelay } from './testing/slow-relay.ts'
@@ -147,7 +147,7 @@ describe('Property 9: Redis Fallback Non-Blocking', () => {
     }, 90_000)
     afterAll(() => topology.close())
 
-    const target = (): RedisTarget => ({ ...NO_ACCESS, kind: 'cluster', nodes: nodesOf(topology) })
+    const target = (): RedisTarget => clusterTarget(topology)
 
     it('a master that is frozen costs the others nothing', async () => {
       const guard = guardOf(target())

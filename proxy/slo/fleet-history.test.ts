@@ -4,7 +4,7 @@ import type { Clock } from '#shared/clock.ts'
 import type { RedisTarget } from '#shared/redis/settings.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { guardOf, HOST, NO_ACCESS, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
+import { clusterTarget, guardOf, HOST, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../deploy/local/ports.ts'
@@ -234,8 +234,7 @@ describe('what the fleet has counted', () => {
   it('is counted in a cluster', { timeout: 90_000 }, async () => {
     const cluster = await startCluster()
     closing.push(() => cluster.close())
-    const nodes = cluster.servers.map(({ port }) => ({ host: HOST, port }))
-    const target = { ...NO_ACCESS, kind: 'cluster', nodes } as const
+    const target = clusterTarget(cluster)
     const service = newService()
     const [one, two] = [await join(service, { target }), await join(service, { target })]
     count(one, 3)

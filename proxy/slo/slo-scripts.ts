@@ -1,4 +1,4 @@
-import { Script } from '#shared/redis/script.ts'
+import { NOW, Script } from '#shared/redis/script.ts'
 
 /**
  * What the fleet has counted, all on one shard:
@@ -16,11 +16,6 @@ import { Script } from '#shared/redis/script.ts'
 const LEAVING = 300
 /** A process that Redis has not heard of for so long may be taken for one that Redis has forgotten. */
 const MEMBER_LIFE_MS = 7 * 86_400_000
-
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-`
 
 const LISTS = `
 local function merge(one, other, isMax)

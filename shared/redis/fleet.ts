@@ -1,10 +1,8 @@
 import type { RedisGuard } from '../redis.ts'
-import { Script } from './script.ts'
+import { NOW, Script } from './script.ts'
 
 /** KEYS: the members. ARGV: who, milliseconds for which one counts as alive, whether it stays. Gives how many there are. */
-const PRESENT = new Script(`
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+const PRESENT = new Script(`${NOW}
 if ARGV[3] == 'stays' then redis.call('ZADD', KEYS[1], now, ARGV[1]) else redis.call('ZREM', KEYS[1], ARGV[1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

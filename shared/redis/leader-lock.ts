@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Logger } from '../log.ts'
 import type { RedisGuard } from '../redis.ts'
-import { Script } from './script.ts'
+import { NOW, Script } from './script.ts'
 
 /**
  * KEYS: the lock, the greatest token. ARGV: who, milliseconds of the lease. Gives the holder's token where that is who
@@ -18,8 +18,8 @@ if holder then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return token
 end
-local time = redis.call('TIME')
-local token = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+${NOW}
+local token = math.max(tonumber(redis.call('GET', KEYS[2]) or '0') + 1, now)
 token = string.format('%.0f', token)
 redis.call('SET', KEYS[2], token)
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. token, 'PX', ARGV[2])

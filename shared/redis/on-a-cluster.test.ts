@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { RedisGuard } from '../redis.ts'
 import { eventually } from '../testing/eventually.ts'
-import { connectedGuard, NO_ACCESS, quietLog } from '../testing/redis-guards.ts'
+import { clusterTarget, connectedGuard, quietLog } from '../testing/redis-guards.ts'
 import { mastersOf, startCluster, type Topology } from '../testing/redis-topologies.ts'
 import { Fleet } from './fleet.ts'
 import { LeaderLock } from './leader-lock.ts'
@@ -13,8 +13,7 @@ const guards: RedisGuard[] = []
 
 beforeAll(async () => {
   cluster = await startCluster()
-  const nodes = cluster.servers.map(({ port }) => ({ host: '127.0.0.1', port }))
-  for (let i = 0; i < 2; i++) guards.push(await connectedGuard({ ...NO_ACCESS, kind: 'cluster', nodes }))
+  for (let i = 0; i < 2; i++) guards.push(await connectedGuard(clusterTarget(cluster)))
 }, 90_000)
 
 afterAll(async () => {

@@ -2,6 +2,12 @@ import { createHash } from 'node:crypto'
 import type { ChainableCommander } from 'ioredis'
 import type { RedisCommands } from './client.ts'
 
+/** A piece of Lua: `now` is the server's own time from here on, in whole milliseconds. */
+export const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`
+
 /** A Lua script, which Redis runs as one command. Its keys must be on one shard. */
 export class Script {
   readonly #text: string

@@ -15,6 +15,16 @@ export const singleTarget = (port: number): RedisTarget => ({
   database: 0,
 })
 
+export const clusterTarget = ({
+  servers,
+}: {
+  readonly servers: readonly { readonly port: number }[]
+}): RedisTarget => ({
+  ...NO_ACCESS,
+  kind: 'cluster',
+  nodes: servers.map(({ port }) => ({ host: HOST, port })),
+})
+
 export const guardOf = (target: RedisTarget, service = 'test', timeoutMs = TIMEOUT_MS): RedisGuard =>
   new RedisGuard(target, { timeoutMs, keyPrefix: `sidegate:${service}:`, name: 'test' }, quietLog)
 

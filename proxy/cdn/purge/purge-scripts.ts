@@ -1,9 +1,10 @@
-import { Script } from '#shared/redis/script.ts'
+import { NOW, Script } from '#shared/redis/script.ts'
 
 /**
  * What Redis has of purges, all on one shard:
  *
- *     last       the number of the last purge
+ *     last       the number of the last purge. Numbers begin with the time, so that after the loss of all none comes twice, and every
+ *                instance sees that there is a gap
  *     log        a sorted set: id → its number
  *     orders     a hash: id → {order, delivery, number}, as JSON
  *     queue      a sorted set: id → when it is to be told to the CDN
@@ -19,12 +20,6 @@ const LOG_LIMIT = 10_000
 const LEAVING = 100
 /** Each asks every second. */
 const ALIVE_MS = 3_500
-
-/** Numbers begin with the time, so that after the loss of all none comes twice, and every instance sees that there is a gap. */
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-`
 
 /** KEYS: last, log, queue, orders, expiry. ARGV: the ID, {order, delivery}, whether the CDN is told, the channel. */
 export const ACCEPT = new Script(`${NOW}

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { RedisTarget } from '#shared/redis/settings.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { guardOf, HOST, NO_ACCESS, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
+import { clusterTarget, guardOf, HOST, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
@@ -231,8 +231,7 @@ describe('what one instance keeps', () => {
   it('works in a cluster', { timeout: 90_000 }, async () => {
     const cluster = await startCluster()
     closing.push(() => cluster.close())
-    const nodes = cluster.servers.map(({ port }) => ({ host: HOST, port }))
-    const target = { ...NO_ACCESS, kind: 'cluster', nodes } as const
+    const target = clusterTarget(cluster)
     const service = newService()
     const one = await Member.start(service, MEBIBYTE, target)
     one.keep('/page')

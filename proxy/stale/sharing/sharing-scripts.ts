@@ -1,4 +1,4 @@
-import { Script } from '#shared/redis/script.ts'
+import { NOW, Script } from '#shared/redis/script.ts'
 
 /**
  * What Redis has of kept replies, on the shard of the purges, so that a loss is of both or of neither:
@@ -12,11 +12,6 @@ import { Script } from '#shared/redis/script.ts'
 const OVERHEAD_BYTES = 200
 /** With each call. */
 const LEAVING = 200
-
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-`
 
 const LEAVE = `
 local function leave(address)

@@ -1,4 +1,4 @@
-import { Script } from '#shared/redis/script.ts'
+import { NOW, Script } from '#shared/redis/script.ts'
 
 /**
  * What Redis has of the blocks, all on one shard:
@@ -13,9 +13,7 @@ import { Script } from '#shared/redis/script.ts'
 const LEAVING = 200
 
 /** Entries that have expired leave unannounced: everybody knows when. */
-const LEAVE = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+const LEAVE = `${NOW}
 local leaving = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now, 'LIMIT', 0, ${LEAVING})
 for i = 1, #leaving do
   redis.call('HDEL', KEYS[2], leaving[i])

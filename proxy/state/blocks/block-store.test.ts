@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Clock } from '#shared/clock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { connectedGuard, guardOf, HOST, NO_ACCESS, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
+import { clusterTarget, connectedGuard, guardOf, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
@@ -287,8 +287,7 @@ it('blocks work in a cluster', { timeout: 90_000 }, async () => {
   const cluster = await startCluster()
   closing.push(() => void cluster.close())
   const service = newService()
-  const nodes = cluster.servers.map(({ port }) => ({ host: HOST, port }))
-  const join = async () => opened(await connectedGuard({ ...NO_ACCESS, kind: 'cluster', nodes }, service), NEVER_POLLS)
+  const join = async () => opened(await connectedGuard(clusterTarget(cluster), service), NEVER_POLLS)
   const [one, two] = [await join(), await join()]
   await hearing(one, two)
   await one.store.block([order('2001:db8::/64')])

@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { systemClock } from '#shared/clock.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { connectedGuard, HOST, NO_ACCESS, singleTarget } from '#shared/testing/redis-guards.ts'
+import { clusterTarget, connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
@@ -87,9 +87,8 @@ it('what is remembered is bounded, and lives in Redis for as long as the puzzle 
 it('in a cluster a puzzle is good once, too', async () => {
   const cluster = await startCluster()
   onTestFinished(() => cluster.close())
-  const nodes = cluster.servers.map(({ port }) => ({ host: HOST, port }))
   const join = async () => {
-    const guard = await connectedGuard({ ...NO_ACCESS, kind: 'cluster', nodes })
+    const guard = await connectedGuard(clusterTarget(cluster))
     onTestFinished(() => guard.close())
     const used = new UsedPuzzles(guard, systemClock, 100)
     onTestFinished(() => used.close())

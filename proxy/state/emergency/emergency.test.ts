@@ -4,7 +4,7 @@ import { instanceIdentity } from '#shared/instance.ts'
 import { createLogger } from '#shared/log.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { connectedGuard, guardOf, HOST, NO_ACCESS, singleTarget } from '#shared/testing/redis-guards.ts'
+import { clusterTarget, connectedGuard, guardOf, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
@@ -353,9 +353,8 @@ describe('while Redis is lost', () => {
   it('is one also in a cluster', async () => {
     const cluster = await startCluster()
     closing.push(() => cluster.close())
-    const nodes = cluster.servers.map(({ port }) => ({ host: HOST, port }))
     const joinCluster = async () => {
-      const guard = await connectedGuard({ ...NO_ACCESS, kind: 'cluster', nodes }, 'emergency')
+      const guard = await connectedGuard(clusterTarget(cluster), 'emergency')
       closing.push(() => guard.close())
       return start({ redis: guard })
     }

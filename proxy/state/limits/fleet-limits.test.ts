@@ -4,7 +4,7 @@ import { systemClock } from '#shared/clock.ts'
 import type { RedisTarget } from '#shared/redis/settings.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
-import { connectedGuard, NO_ACCESS, singleTarget } from '#shared/testing/redis-guards.ts'
+import { clusterTarget, connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { mastersOf, startCluster, type Topology } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
@@ -272,7 +272,7 @@ describe('on a cluster', () => {
   let target: RedisTarget
   beforeAll(async () => {
     cluster = await startCluster()
-    target = { ...NO_ACCESS, kind: 'cluster', nodes: cluster.servers.map(({ port }) => ({ host: '127.0.0.1', port })) }
+    target = clusterTarget(cluster)
   }, 90_000)
   afterAll(() => cluster.close())
 
