@@ -141,6 +141,29 @@ describe('a WebSocket', () => {
     client.socket.destroy()
   })
 
+  it.each([
+    ['at once', ''],
+    ['after its last words', 'last words'],
+  ])(
+    'whose app ends its connection right after the 101, %s, ends for its client, with what was said',
+    async (_when, said) => {
+      upstream = await startRawUpstream((socket) => {
+        const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+        socket.on('data', () => socket.end(`${head}${said}`))
+      })
+      proxy = await startProxy(upstream.url)
+      const client = await rawClient(proxy.port)
+      client.send(
+        'GET / HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+          'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+      )
+      const received = await client.closed()
+      expect(received).toMatch(/^HTTP\/1\.1 101 /)
+      expect(received.split('\r\n\r\n')[1]).toBe(said)
+      await eventually('nothing is joined', () => proxy.server.inFlight().upgrades === 0)
+    },
+  )
+
   it('refused by the app gets the app’s reply, with the correlation ID', async () => {
     upstream = await startUpstream(
       (_incoming, outgoing) => {
