@@ -74,7 +74,8 @@ describe('what is promised', () => {
     }
     const metrics = await (await fetch(`${two.admin}/metrics`)).text()
     expect(metrics).toMatch(/^sidegate_operation_exchanges_total\{operation="read",verdict="upstream",.*\} 8$/m)
-    expect(metrics).toMatch(/^sidegate_objective_exchanges_total\{objective="reads",verdict="slow",.*\} 0$/m)
+    expect(metrics).toMatch(/^sidegate_objective_exchanges_total\{objective="reads",verdict="upstream",.*\} 8$/m)
+    expect(metrics).toMatch(/^sidegate_objective_slow_total\{objective="reads",.*\} 0$/m)
     one.child.process.kill('SIGTERM')
     two.child.process.kill('SIGKILL')
     await Promise.all([one.child.exited(), two.child.exited()])

@@ -65,7 +65,7 @@ it('what cannot be rules is said, with the remedy', async () => {
   expect(await failed(path)).toEqual({ code: 78, stderr: expect.stringContaining('nothing is promised there') })
 })
 
-/** Half of a thousand exchanges a minute fail for an hour, from the second hour on. */
+/** From the second hour on, half of a thousand exchanges a minute fail, and most of the others are late. */
 const COURSE = (rules: string) => ({
   rule_files: [rules],
   evaluation_interval: '30s',
@@ -78,7 +78,7 @@ const COURSE = (rules: string) => ({
           values: '0+1000x60 60000+500x60',
         },
         { series: 'sidegate_objective_exchanges_total{objective="reads",verdict="upstream"}', values: '0x60 0+500x60' },
-        { series: 'sidegate_objective_exchanges_total{objective="reads",verdict="slow"}', values: '0x120' },
+        { series: 'sidegate_objective_slow_total{objective="reads"}', values: '0x60 0+400x60' },
       ],
       promql_expr_test: [
         {
@@ -88,6 +88,11 @@ const COURSE = (rules: string) => ({
         },
         {
           expr: 'count(ALERTS{alertname="SidegateBurnRate",alertstate="firing",promise="availability"})',
+          eval_time: '90m',
+          exp_samples: [{ labels: '{}', value: 1 }],
+        },
+        {
+          expr: 'count(ALERTS{alertname="SidegateBurnRate",alertstate="firing",promise="latency"})',
           eval_time: '90m',
           exp_samples: [{ labels: '{}', value: 1 }],
         },

@@ -1,3 +1,4 @@
+import { severityOf, windowText } from '../../proxy/slo/burn-alerts.ts'
 import { kindOf, VERDICTS } from '../../proxy/slo/verdict.ts'
 import type { Policy } from '../../proxy/state/policy/schema.ts'
 
@@ -16,8 +17,6 @@ export interface RuleFile {
 type PromiseKind = 'availability' | 'latency'
 
 const DAY_SECONDS = 86_400
-/** From this factor on somebody is woken. As `proxy/slo/alerts/` has it. */
-const PAGE_FACTOR = 6
 
 /**
  * The objectives of a policy as rules for Prometheus, out of the proxy's own counters: a share for each window, and an alert for each burn rate that both of
@@ -47,15 +46,18 @@ const BAD_SHARE = 'sidegate:slo_bad:ratio'
 
 const recordings = (objective: string, promise: PromiseKind, seconds: number): Rule[] => {
   const labels = { objective, promise }
-  const window = durationOf(seconds)
-  const sum = (verdicts: readonly string[]) =>
-    `sum(increase(sidegate_objective_exchanges_total{objective="${objective}",verdict=~"${verdicts.join('|')}"}[${window}]))`
-  const good = verdictsOf('good')
+  const window = windowText(seconds)
+  const increase = (counter: string) => `sum(increase(${counter}[${window}]))`
+  const exchanges = (verdicts: readonly string[]) =>
+    increase(`sidegate_objective_exchanges_total{objective="${objective}",verdict=~"${verdicts.join('|')}"}`)
+  const [good, failed] = [verdictsOf('good'), verdictsOf('bad')]
   const [events, bad] =
-    promise === 'availability' ? [[...good, ...verdictsOf('bad')], verdictsOf('bad')] : [good, ['slow']]
+    promise === 'availability'
+      ? [exchanges([...good, ...failed]), exchanges(failed)]
+      : [exchanges(good), increase(`sidegate_objective_slow_total{objective="${objective}"}`)]
   return [
-    { record: `${EVENTS}${window}`, expr: sum(events), labels },
-    { record: `${BAD_SHARE}${window}`, expr: `${sum(bad)} / (${sum(events)} > 0)`, labels },
+    { record: `${EVENTS}${window}`, expr: events, labels },
+    { record: `${BAD_SHARE}${window}`, expr: `${bad} / (${events} > 0)`, labels },
   ]
 }
 
@@ -69,14 +71,14 @@ const alertOf = (
   const select = `{objective="${objective}",promise="${promise}"}`
   const most = Number((factor * (1 - target)).toPrecision(12))
   const exceeds = (seconds: number) => {
-    const window = durationOf(seconds)
+    const window = windowText(seconds)
     return `${BAD_SHARE}${window}${select} > ${most} and ${EVENTS}${window}${select} >= ${minimumEvents}`
   }
-  const [long, short] = [durationOf(longSeconds), durationOf(shortSeconds)]
+  const [long, short] = [windowText(longSeconds), windowText(shortSeconds)]
   return {
     alert: 'SidegateBurnRate',
     expr: `${exceeds(longSeconds)} and ${exceeds(shortSeconds)}`,
-    labels: { objective, promise, factor: String(factor), severity: factor >= PAGE_FACTOR ? 'page' : 'ticket' },
+    labels: { objective, promise, factor: String(factor), severity: severityOf({ factor }) },
     annotations: {
       summary: `${objective} burns its budget of ${promise} more than ${factor} times too fast (${long} and ${short})`,
       description: `In the last ${long}, {{ $value | humanizePercentage }} of the exchanges were not as promised.`,
@@ -85,15 +87,3 @@ const alertOf = (
 }
 
 const verdictsOf = (kind: 'good' | 'bad'): string[] => VERDICTS.filter((_, at) => kindOf(at) === kind)
-
-/** As Prometheus writes it: in the largest unit that it is a whole number of. */
-const durationOf = (seconds: number): string => {
-  for (const [unit, length] of [
-    ['d', DAY_SECONDS],
-    ['h', 3_600],
-    ['m', 60],
-  ] as const) {
-    if (seconds % length === 0) return `${seconds / length}${unit}`
-  }
-  return `${seconds}s`
-}

@@ -93,3 +93,21 @@ const rates = (reports: readonly ObjectiveReport[]): { readonly alert: BurnAlert
 
 const holds = ({ factor, long, short }: BurnRate, minimumEvents: number): boolean =>
   [long, short].every(({ events, burn }) => events >= minimumEvents && (burn ?? 0) > RESOLVES_AT * factor)
+
+/** From this factor on somebody is to be woken. */
+const PAGED_FROM = 6
+
+export const severityOf = ({ factor }: Pick<BurnAlert, 'factor'>): 'page' | 'ticket' =>
+  factor >= PAGED_FROM ? 'page' : 'ticket'
+
+const UNITS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'm'],
+] as const
+
+/** As in `6h`, which Prometheus reads, too. */
+export const windowText = (seconds: number): string => {
+  const [size, unit] = UNITS.find(([length]) => seconds % length === 0) ?? [1, 's']
+  return `${seconds / size}${unit}`
+}

@@ -1,6 +1,6 @@
 import { addTo, COUNTS_LENGTH, LATENCIES_AT, SLOW_AT, type SparseCounts, sparse } from './counts.ts'
 import { latencyBucketOf } from './latency-buckets.ts'
-import { kindOf, VERDICTS, type Verdict } from './verdict.ts'
+import { kindOf } from './verdict.ts'
 
 /** Of each series whose name was met last, since the start: names of policies that are gone go with all others. */
 const TOTALS_LIMIT = 1_000
@@ -54,12 +54,9 @@ export class Recorder {
     }
   }
 
-  /** What was taken since the start: of each name its verdicts, and those of the good ones that were slow. */
-  *totals(): Generator<{ readonly name: string; readonly verdict: Verdict | 'slow'; readonly count: number }> {
-    for (const [name, sums] of this.#totals) {
-      for (const [at, verdict] of VERDICTS.entries()) yield { name, verdict, count: sums[at] as number }
-      yield { name, verdict: 'slow', count: sums[SLOW_AT] as number }
-    }
+  /** What was taken since the start, by name and by place. */
+  get totals(): ReadonlyMap<string, Float64Array> {
+    return this.#totals
   }
 
   #addToTotals(name: string, counts: SparseCounts): void {

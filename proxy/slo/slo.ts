@@ -66,10 +66,10 @@ export class Slo {
     this.#beginSlot()
   }
 
-  /** What this process has counted since its start. */
-  totals(of: 'operation' | 'objective'): ReturnType<Recorder['totals']> {
+  /** What this process has counted since its start, by name and by place. */
+  totals(of: 'operation' | 'objective'): ReadonlyMap<string, Float64Array> {
     this.collect()
-    return (of === 'operation' ? this.#operations : this.#objectives).totals()
+    return (of === 'operation' ? this.#operations : this.#objectives).totals
   }
 
   #beginSlot(): void {

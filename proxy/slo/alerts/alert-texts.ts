@@ -1,3 +1,4 @@
+import { windowText } from '../burn-alerts.ts'
 import type { Notification } from './alert-outbox.ts'
 
 /** What a notification says to people; each text by itself, in one line. */
@@ -20,7 +21,7 @@ export const alertTexts = ({ kind, alert, facts }: Pick<Notification, 'kind' | '
       : thresholdMs === null
         ? `Promised: ${percent(target)} answered well.`
         : `Promised: ${percent(target)} within ${thresholdMs} ms.`
-  const burns = `The error budget burns ${times(longBurn)} over ${duration(longSeconds)} and ${times(shortBurn)} over ${duration(shortSeconds)} (alert above ${factor}×).`
+  const burns = `The error budget burns ${times(longBurn)} over ${windowText(longSeconds)} and ${times(shortBurn)} over ${windowText(shortSeconds)} (alert above ${factor}×).`
   const left = budgetLeft === null ? '' : ` Budget left: ${percent(budgetLeft)}.`
   const list = (shares: typeof causes) => shares.map(({ name, count }) => `${name} ${count}`).join(', ')
   return {
@@ -42,15 +43,3 @@ const percent = (share: number): string => `${round(share * 100)} %`
 /** To four digits that count, without zeros that say nothing; 99.999 stays what it is. */
 const round = (value: number): string =>
   String(Number(value.toFixed(Math.abs(value) >= 90 && Math.abs(value) <= 100 ? 3 : 2)))
-
-const UNITS = [
-  [86_400, 'd'],
-  [3_600, 'h'],
-  [60, 'm'],
-] as const
-
-/** As in `6h`. */
-export const duration = (seconds: number): string => {
-  const [size, unit] = UNITS.find(([length]) => seconds % length === 0) ?? [1, 's']
-  return `${seconds / size}${unit}`
-}

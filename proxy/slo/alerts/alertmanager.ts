@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
+import { severityOf, windowText } from '../burn-alerts.ts'
 import type { Notification } from './alert-outbox.ts'
 import type { AlertPlace } from './alert-place.ts'
-import { alertTexts, duration } from './alert-texts.ts'
+import { alertTexts } from './alert-texts.ts'
 
-/** From this factor on somebody is to be woken. */
-const PAGED_FROM = 6
 /** As Alertmanager says that something has not ended. */
 const NOT_YET = '0001-01-01T00:00:00Z'
 
@@ -20,8 +19,8 @@ export const alertmanagerPayload = (notification: Notification, { service, dashb
     service,
     objective: alert.objective,
     promise: alert.promise,
-    severity: alert.factor >= PAGED_FROM ? 'page' : 'ticket',
-    window: `${duration(alert.longSeconds)}/${duration(alert.shortSeconds)}`,
+    severity: severityOf(alert),
+    window: `${windowText(alert.longSeconds)}/${windowText(alert.shortSeconds)}`,
     factor: String(alert.factor),
   }
   const annotations = { ...alertTexts(notification), ...(dashboard !== undefined && { dashboard }) }
