@@ -1,4 +1,4 @@
-import { matcherOf, type Purgeable, type Purged, RecentPurges } from './recent-purges.ts'
+import { matcherOf, type Purgeable, type Purged, RecentPurges } from '../cdn/purge/recent-purges.ts'
 import type { StaleStore } from './stale-store.ts'
 
 /** Of those that replies on their way are held against. A reply that has been on its way for longer is not kept. */

@@ -3,9 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, systemClock } from '#shared/clock.ts'
 import type { Logger } from '#shared/log.ts'
 import type { AppliedPurges } from '../../stale/applied-purges.ts'
-import { matcherOf, RecentPurges } from '../../stale/recent-purges.ts'
 import type { PurgeLedger } from './purge-ledger.ts'
 import type { PurgeOrder, PurgeReport } from './purge-order.ts'
+import { matcherOf, RecentPurges } from './recent-purges.ts'
 
 const POLL_INTERVAL_MS = 1_000
 /** So long a purge waits for all instances to have carried it out, before it is answered without them. */

@@ -1,8 +1,11 @@
-import { type PurgeOrder, urlParts } from '../cdn/purge/purge-order.ts'
-import type { KeptReply } from './kept-reply.ts'
+import { type PurgeOrder, urlParts } from './purge-order.ts'
 
 /** What a purge is held against: the address within its host, and tags. */
-export type Purgeable = Pick<KeptReply, 'pathAndQuery' | 'tags'>
+export interface Purgeable {
+  /** Of the request's target. */
+  readonly pathAndQuery: string
+  readonly tags: readonly string[]
+}
 export type PurgeMatcher = (reply: Purgeable) => boolean
 /** What there is to purge. */
 export type Purged = Pick<PurgeOrder, 'kind' | 'values'>
