@@ -1,24 +1,18 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { runCli } from './cli/testing/run-cli.ts'
 import { ADMIN_TOKEN, askAdmin } from './testing/ask-admin.ts'
 import { operatedProxy, operatedWorkers, ownRedis } from './testing/operated-proxy.ts'
+import { policyFile } from './testing/policy-file.ts'
 import { startUpstream } from './testing/start-upstream.ts'
 
-const policyFile = async (cdnUrl?: string): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sidegate-purges-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const path = join(folder, 'policy.yaml')
+const policyPurging = (cdnUrl?: string): string => {
   const purge = cdnUrl === undefined ? '' : `cdn: {purge: {provider: cloudflare, target: zone-1, url: '${cdnUrl}'}}`
   const route = "{match: {path: '/*'}, cache: {visibility: public, tags: [listings]}, stale: {keepSeconds: 600}}"
-  await writeFile(path, `routes: {all: ${route}}\n${purge}\n`)
-  return path
+  return `routes: {all: ${route}}\n${purge}\n`
 }
 
 /** Cloudflare, which takes nothing until it is well. */
@@ -57,7 +51,7 @@ describe('a purge', () => {
     const [redis, cdn, app] = [await ownRedis(), await startCdn(), await startApp()]
     const environment = {
       ...{ REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', CDN_PURGE_TOKEN: 'a-credential-of-ours' },
-      POLICY_FILE: await policyFile(cdn.url),
+      POLICY_FILE: await policyFile(policyPurging(cdn.url)),
     }
     const one = await operatedProxy(app.url, environment)
     const two = await operatedProxy(app.url, environment)
@@ -99,7 +93,7 @@ describe('a purge', () => {
 
   it('needs no Redis and no CDN: a proxy by itself carries it out', async () => {
     const app = await startApp()
-    const { admin, origin } = await operatedProxy(app.url, { POLICY_FILE: await policyFile() })
+    const { admin, origin } = await operatedProxy(app.url, { POLICY_FILE: await policyFile(policyPurging()) })
     for (const path of ['/a', '/b']) expect(await statusOf(origin, path)).toBe(200)
     app.isFailing = true
     const { status, body, headers } = await askAdmin(admin, 'POST', '/api/purges', {
@@ -117,7 +111,11 @@ describe('a purge', () => {
 
   it('reaches each of several workers', async () => {
     const [redis, app] = [await ownRedis(), await startApp()]
-    const environment = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile() }
+    const environment = {
+      REDIS_URL: redis.url,
+      REDIS_TIMEOUT_MS: '1000',
+      POLICY_FILE: await policyFile(policyPurging()),
+    }
     const { admin } = await operatedWorkers(app.url, environment)
     await eventually('both are heard of', async () => {
       const { body } = await askAdmin(admin, 'POST', '/api/purges', { body: { tags: ['listings'] } })
@@ -141,10 +139,7 @@ describe('a purge', () => {
   })
 
   it('that the CDN cannot do, or nobody has ordered, is refused', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'sidegate-purges-'))
-    onTestFinished(() => rm(folder, { recursive: true }))
-    const path = join(folder, 'policy.yaml')
-    await writeFile(path, 'cdn: {purge: {provider: fastly, target: service-1, url: "http://127.0.0.1:1"}}\n')
+    const path = await policyFile('cdn: {purge: {provider: fastly, target: service-1, url: "http://127.0.0.1:1"}}\n')
     const { admin } = await operatedProxy('http://127.0.0.1:1', { POLICY_FILE: path })
     expect(await askAdmin(admin, 'POST', '/api/purges', { body: { prefixes: ['https://a.example/b'] } })).toMatchObject(
       {

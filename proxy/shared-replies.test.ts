@@ -1,21 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type IncomingMessage, get as request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, it, onTestFinished } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { ADMIN_TOKEN, askAdmin } from './testing/ask-admin.ts'
 import { operatedProxy, ownRedis } from './testing/operated-proxy.ts'
+import { policyFile } from './testing/policy-file.ts'
 import { startUpstream } from './testing/start-upstream.ts'
 
-const policyFile = async (sharedBytes: number): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sidegate-shared-replies-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const path = join(folder, 'policy.yaml')
+const policySharing = (sharedBytes: number): string => {
   const route = "{match: {path: '/*'}, cache: {visibility: public, tags: [listings]}, stale: {keepSeconds: 600}}"
-  await writeFile(path, `routes: {all: ${route}}\nstale: {sharedBytes: ${sharedBytes}}\n`)
-  return path
+  return `routes: {all: ${route}}\nstale: {sharedBytes: ${sharedBytes}}\n`
 }
 
 /** As by the public's name: each proxy here has a port of its own, by which it would be another host. */
@@ -31,7 +25,7 @@ it('a proxy that starts while the app is gone answers with what one has kept tha
   const app = await startUpstream((_request, response) => void response.end('a page'))
   const environment = {
     ...{ REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', ADMIN_TOKEN },
-    POLICY_FILE: await policyFile(1_000_000),
+    POLICY_FILE: await policyFile(policySharing(1_000_000)),
   }
   const one = await operatedProxy(app.url, environment)
   for (const path of ['/a', '/b']) expect((await get(one.origin, path)).status).toBe(200)
@@ -60,7 +54,11 @@ it('where the policy does not say so, nothing is shared', async () => {
   const redis = await ownRedis()
   const app = await startUpstream((_request, response) => void response.end('a page'))
   onTestFinished(() => app.close())
-  const environment = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile(0) }
+  const environment = {
+    REDIS_URL: redis.url,
+    REDIS_TIMEOUT_MS: '1000',
+    POLICY_FILE: await policyFile(policySharing(0)),
+  }
   const one = await operatedProxy(app.url, environment)
   expect((await get(one.origin, '/a')).status).toBe(200)
   one.child.process.kill('SIGTERM') // it would share what came last

@@ -1,45 +1,28 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { proxyNode } from './node-options.ts'
 import { askAdmin } from './testing/ask-admin.ts'
-import { operatedProxy, ownRedis } from './testing/operated-proxy.ts'
-import { startUpstream } from './testing/start-upstream.ts'
+import { operatedProxy, ownRedis, statusApp } from './testing/operated-proxy.ts'
+import { policyFile } from './testing/policy-file.ts'
 import { SECRET_PATH, startWebhook } from './testing/start-webhook.ts'
 
-const policyFile = async (url: string): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sidegate-slo-alerts-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const path = join(folder, 'policy.yaml')
-  await writeFile(
-    path,
-    `operations: {read: {breaker: false}}
+const policyTelling = (url: string): string => `
+operations: {read: {breaker: false}}
 routes: {all: {match: {path: '/*'}, slo: reads}}
 slo: {objectives: {reads: {availability: 0.9, windowDays: 1}}}
 alerts:
   burnRates: [{factor: 2, longSeconds: 3600, shortSeconds: 300}]
   minimumEvents: 10
   webhooks: [{kind: alertmanager, url: '${url}'}]
-`,
-  )
-  return path
-}
-
-const statusApp = async (): Promise<string> => {
-  const app = await startUpstream((request, response) => void response.writeHead(Number(request.url?.slice(1))).end())
-  onTestFinished(() => app.close())
-  return app.url
-}
+`
 
 describe('who is to be told of what burns', () => {
   it('is told once by the fleet, and not anew when the leader is killed', async () => {
     const [redis, webhook] = [await ownRedis(), await startWebhook(500)]
     const environment = {
-      ...{ REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile(webhook.url) },
+      ...{ REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile(policyTelling(webhook.url)) },
       ...{ ADMIN_PUBLIC_URL: 'https://sidegate.example.com/', SIDEGATE_SERVICE: 'shop' },
     }
     const app = await statusApp()

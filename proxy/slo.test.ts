@@ -1,33 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { ADMIN_TOKEN, askAdmin } from './testing/ask-admin.ts'
-import { okApp, operatedProxy, operatedWorkers, ownRedis } from './testing/operated-proxy.ts'
-import { startUpstream } from './testing/start-upstream.ts'
+import { okApp, operatedProxy, operatedWorkers, ownRedis, statusApp } from './testing/operated-proxy.ts'
+import { policyFile } from './testing/policy-file.ts'
 
-const policyFile = async (): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sidegate-slo-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const path = join(folder, 'policy.yaml')
-  const objective = '{availability: 0.9, latency: {thresholdMs: 60000, share: 0.9}, windowDays: 1}'
-  await writeFile(
-    path,
-    `operations: {read: {breaker: false}}
+const POLICY = `
+operations: {read: {breaker: false}}
 routes: {all: {match: {path: '/*'}, slo: reads}}
-slo: {objectives: {reads: ${objective}}}
+slo: {objectives: {reads: {availability: 0.9, latency: {thresholdMs: 60000, share: 0.9}, windowDays: 1}}}
 alerts: {burnRates: [{factor: 2, longSeconds: 3600, shortSeconds: 300}], minimumEvents: 10}
-`,
-  )
-  return path
-}
-
-const statusApp = async (): Promise<string> => {
-  const app = await startUpstream((request, response) => void response.writeHead(Number(request.url?.slice(1))).end())
-  onTestFinished(() => app.close())
-  return app.url
-}
+`
 
 const send = async (origin: string, status: number, times: number): Promise<void> => {
   for (let time = 0; time < times; time++) expect((await fetch(`${origin}/${status}`)).status).toBe(status)
@@ -36,7 +18,7 @@ const send = async (origin: string, status: number, times: number): Promise<void
 describe('what is promised', () => {
   it('is told of the whole fleet, and known to who starts when all are gone', async () => {
     const redis = await ownRedis()
-    const environment = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile() }
+    const environment = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile(POLICY) }
     const app = await statusApp()
     const [one, two] = [await operatedProxy(app, environment), await operatedProxy(app, environment)]
     const report = async (admin: string) => (await askAdmin(admin, 'GET', '/api/slo')).body
@@ -86,7 +68,7 @@ describe('what is promised', () => {
 
   it('is told of all workers, by Redis; and without one it is said what is missing', async () => {
     const redis = await ownRedis()
-    const environment = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile() }
+    const environment = { REDIS_URL: redis.url, REDIS_TIMEOUT_MS: '1000', POLICY_FILE: await policyFile(POLICY) }
     const { admin, origin } = await operatedWorkers(await statusApp(), environment)
     await send(origin, 200, 30)
     await eventually('it is told', async () => {

@@ -1,6 +1,3 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { RedisGuard } from '#shared/redis.ts'
@@ -8,6 +5,7 @@ import { connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { freePort } from '../deploy/local/ports.ts'
 import { TestPolicies } from './testing/policies.ts'
+import { policyFile } from './testing/policy-file.ts'
 import { startProxyProcess } from './testing/proxy-process.ts'
 import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startUpstream, type TestUpstream } from './testing/start-upstream.ts'
@@ -108,15 +106,6 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('crash' as const, 'replace' as const), by: fc.nat(9) }) },
 )
 
-/** @returns its name */
-const policyFile = async (): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sidegate-consistency-'))
-  onTestFinished(() => rm(folder, { recursive: true, force: true }))
-  const file = join(folder, 'policy.yaml')
-  await writeFile(file, JSON.stringify(POLICY)) // which is YAML, too
-  return file
-}
-
 let runs = 0
 
 describe('Property 1: Stateless Consistency', () => {
@@ -191,7 +180,7 @@ describe('Property 1: Stateless Consistency', () => {
     const environment = {
       REDIS_URL: redis.url,
       REDIS_TIMEOUT_MS: '5000',
-      POLICY_FILE: await policyFile(),
+      POLICY_FILE: await policyFile(JSON.stringify(POLICY)),
       SIDEGATE_SERVICE: 'consistency-processes',
     }
     const start = async () => {

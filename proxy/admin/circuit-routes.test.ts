@@ -1,11 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import type { CircuitReport } from '../state/circuits/circuits.ts'
 import { type AdminAnswer, askAdmin } from '../testing/ask-admin.ts'
 import { okApp, operatedProxy, operatedWorkers } from '../testing/operated-proxy.ts'
+import { policyFile } from '../testing/policy-file.ts'
 import type { ProxyProcess } from '../testing/proxy-process.ts'
 import { startUpstream } from '../testing/start-upstream.ts'
 
@@ -42,18 +40,12 @@ const failingApp = async () => {
 }
 
 /** Two failures in a row, and a rest for as long as the test lasts. */
-const policyFile = async (): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), 'sidegate-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const file = join(folder, 'policy.yaml')
-  await writeFile(file, 'breaker: {consecutiveFailures: 2, openSeconds: 3600}')
-  return file
-}
+const POLICY = 'breaker: {consecutiveFailures: 2, openSeconds: 3600}'
 
 describe('circuits', () => {
   it('are told with why, counted, and reset', async () => {
     const { app, url } = await failingApp()
-    const proxy = await operatedProxy(url, { POLICY_FILE: await policyFile() })
+    const proxy = await operatedProxy(url, { POLICY_FILE: await policyFile(POLICY) })
     expect(await list(proxy)).toMatchObject([
       { name: 'read', state: 'closed', mode: 'auto', admittedShare: 1, requests: 0, refused: 0 },
       { name: 'write', state: 'closed' },
@@ -88,7 +80,7 @@ describe('circuits', () => {
 
   it('are opened and closed by order, whatever the app does', async () => {
     const { app, url } = await failingApp()
-    const proxy = await operatedProxy(url, { POLICY_FILE: await policyFile() })
+    const proxy = await operatedProxy(url, { POLICY_FILE: await policyFile(POLICY) })
     expect((await order(proxy, 'read', { mode: 'closed', reason: 'a drill' })).status).toBe(200)
     expect(await statusesOf(proxy, 5)).toEqual([500, 500, 500, 500, 500])
     app.status = 200

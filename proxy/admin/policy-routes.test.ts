@@ -1,12 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { sendSteadily } from '#shared/testing/steady-requests.ts'
 import { freePort } from '../../deploy/local/ports.ts'
 import { ADMIN_TOKEN, type AdminAnswer, type AdminRequest, askAdmin } from '../testing/ask-admin.ts'
+import { policyFile } from '../testing/policy-file.ts'
 import { type ProxyProcess, spawnProxy, startProxyProcess } from '../testing/proxy-process.ts'
 import { startRawUpstream, type TestUpstream } from '../testing/start-upstream.ts'
 
@@ -286,16 +284,8 @@ it('no request fails while 200 policies, good and bad, are put', async () => {
 })
 
 describe('POLICY_FILE', () => {
-  const withFile = async (text: string): Promise<string> => {
-    const folder = await mkdtemp(join(tmpdir(), 'sidegate-policy-'))
-    closing.push(() => rm(folder, { recursive: true }))
-    const file = join(folder, 'policy.yaml')
-    await writeFile(file, text)
-    return file
-  }
-
   it('is in force from the start', async () => {
-    const file = await withFile('limits:\n  l: {requests: 5, perSeconds: 1}\n')
+    const file = await policyFile('limits:\n  l: {requests: 5, perSeconds: 1}\n')
     const proxy = await startProxy({ POLICY_FILE: file })
     expect((await ask(proxy, 'GET', '/api/policy')).body).toMatchObject({ version: 0, policy: limit(5) })
     expect((await ask(proxy, 'GET', '/api/policy/history')).body.versions).toMatchObject([{ version: 0, author: file }])
@@ -309,10 +299,10 @@ describe('POLICY_FILE', () => {
     ],
     [
       'with problems',
-      () => withFile('routs: {}\nblocking: {growth: 0}'),
+      () => policyFile('routs: {}\nblocking: {growth: 0}'),
       /policy\.yaml: blocking\.growth: expected a factor[\s\S]*policy\.yaml: routs: is not part/,
     ],
-    ['that is no YAML', () => withFile('a: ['), /policy\.yaml: line 1, column/],
+    ['that is no YAML', () => policyFile('a: ['), /policy\.yaml: line 1, column/],
   ])('%s stops the start, with every problem', async (_what, file, message) => {
     const child = spawnProxy({
       UPSTREAM_URL: 'http://127.0.0.1:1',

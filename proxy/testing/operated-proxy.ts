@@ -4,7 +4,7 @@ import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { freePort } from '../../deploy/local/ports.ts'
 import { ADMIN_TOKEN, askAdmin } from './ask-admin.ts'
 import { type ProxyProcess, spawnProxy, startProxyProcess } from './proxy-process.ts'
-import { startRawUpstream } from './start-upstream.ts'
+import { startRawUpstream, startUpstream } from './start-upstream.ts'
 
 /** What an operator has before them, in processes of its own; each part ends with the test that started it. */
 
@@ -13,6 +13,13 @@ export const okApp = async (): Promise<string> => {
   const app = await startRawUpstream((socket) => {
     socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
   })
+  onTestFinished(() => app.close())
+  return app.url
+}
+
+/** An app that answers `/503` with 503. @returns its URL */
+export const statusApp = async (): Promise<string> => {
+  const app = await startUpstream((request, response) => void response.writeHead(Number(request.url?.slice(1))).end())
   onTestFinished(() => app.close())
   return app.url
 }
