@@ -10,7 +10,8 @@ import { FleetHistory } from '../slo/fleet-history.ts'
 import { openBlocking } from '../state/blocks/open.ts'
 import { openEmergency } from '../state/emergency/open.ts'
 import { openPolicy } from '../state/policy/open.ts'
-import { operations, problemReply } from './replies.ts'
+import { operations } from './replies.ts'
+import { problemReply } from './reply-bodies.ts'
 import { adminServer } from './server.ts'
 
 type JsonObject = Record<string, unknown>

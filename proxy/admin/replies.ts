@@ -1,266 +1,33 @@
 import { z } from 'zod'
-import { VERDICTS } from '../slo/verdict.ts'
 import { blockBody } from './block-routes.ts'
 import { circuitBody } from './circuit-routes.ts'
 import { emergencyBody } from './emergency-routes.ts'
 import { rollBackBody } from './policy-routes.ts'
 import { purgeBody } from './purge-routes.ts'
+import {
+  applied,
+  block,
+  circuit,
+  differences,
+  drain,
+  emergency,
+  emergencyNow,
+  health,
+  isFleetTold,
+  problems,
+  purge,
+  shadow,
+  status,
+  version,
+  violations,
+} from './reply-bodies.ts'
+import { number, text } from './reply-fields.ts'
+import { sloReply } from './slo-bodies.ts'
 
 /**
  * What the admin port answers, as its OpenAPI document tells and its tests hold. It is not loaded by the proxy: what is
  * sent is made by types.
  */
-
-const time = () => z.iso.datetime()
-const number = () => z.int().min(0)
-const share = () => z.number().min(0).max(1)
-const text = () => z.string()
-
-export const problemReply = z.strictObject({
-  type: text(),
-  title: text(),
-  status: z.int(),
-  detail: text().describe('What is wrong, and the remedy.'),
-  correlationId: text().describe('By which the log can be searched.'),
-  problems: z
-    .array(z.strictObject({ path: text(), message: text() }))
-    .optional()
-    .describe('All that is wrong with a policy.'),
-})
-
-const problems = z.array(z.strictObject({ path: text(), message: text() }))
-
-const differences = z
-  .array(z.strictObject({ path: text(), from: z.unknown().optional(), to: z.unknown().optional() }))
-  .describe('Key by key, secrets masked. Without `from`, the key is new; without `to`, it is gone.')
-
-const inFlight = z.strictObject({ requests: number(), upgrades: number(), longestMs: number() })
-
-const stored = z.strictObject({ since: time(), until: time(), base: number().describe('The version to go back to.') })
-const badShareBefore = share().describe('Of replies that were refused or failed, before it.')
-const probation = z.strictObject({ ...stored.shape, badShareBefore })
-
-const counted = number().describe('Exchanges.')
-const noData = 'null: there were none, which is not 100 %.'
-const traffic = z.array(
-  z.strictObject({
-    windowSeconds: number(),
-    good: counted,
-    bad: counted,
-    excluded: counted,
-    availability: share().nullable().describe(noData),
-    verdicts: z.partialRecord(z.enum(VERDICTS), number()).describe('By why.'),
-    latencyMs: z
-      .strictObject({ p50: z.number(), p95: z.number(), p99: z.number(), p999: z.number() })
-      .nullable()
-      .describe('Until the head of good replies, within 1 %.'),
-  }),
-)
-const windowBurn = z.strictObject({
-  windowSeconds: number(),
-  events: number(),
-  burn: z.number().nullable().describe('How many times faster than allowed.'),
-})
-const promised = z.strictObject({
-  target: share(),
-  events: number(),
-  bad: number(),
-  share: share().nullable().describe(noData),
-  budgetLeft: z.number().nullable().describe('Of what may fail: 1 is all, below 0 it is overdrawn.'),
-  burnRates: z.array(
-    z.strictObject({ factor: z.number(), long: windowBurn, short: windowBurn, isExceeded: z.boolean() }),
-  ),
-})
-const burnAlert = z.strictObject({
-  objective: text(),
-  promise: z.enum(['availability', 'latency']),
-  factor: z.number(),
-  longSeconds: number(),
-  shortSeconds: number(),
-})
-const waitingNotification = z.strictObject({
-  ...burnAlert.shape,
-  change: z.enum(['fires', 'resolved']),
-  at: time(),
-  webhook: z.strictObject({ kind: z.enum(['alertmanager', 'slack']), host: text() }),
-  attempts: number(),
-  dueAt: time().describe('When it is tried next.'),
-})
-
-const sloReply = z.strictObject({
-  policyVersion: number(),
-  objectives: z.array(
-    z.strictObject({
-      name: text(),
-      windowDays: number(),
-      availability: promised,
-      latency: z.strictObject({ thresholdMs: z.number(), ...promised.shape }).nullable(),
-    }),
-  ),
-  alerts: z.array(z.strictObject({ ...burnAlert.shape, since: time() })).describe('What fires in the fleet.'),
-  notifications: z.array(waitingNotification).describe('What webhooks have not accepted yet.'),
-  traffic: z.strictObject({
-    all: traffic,
-    operations: z.array(z.strictObject({ name: text(), traffic })),
-  }),
-})
-
-const rows = <Shape extends z.ZodRawShape>(shape: Shape) => z.array(z.strictObject({ ...shape, count: number() }))
-const routeName = () => text().nullable().describe('null: none matches.')
-
-const shadow = z.strictObject({
-  author: text(),
-  at: time(),
-  problems: problems.optional().describe('Why this instance cannot use the candidate.'),
-  note: text().optional(),
-  requests: number().describe('Held against the candidate.'),
-  sums: z.strictObject({
-    wouldRefuse: number(),
-    wouldAdmit: number(),
-    wouldChange: number(),
-    rerouted: number(),
-    failed: number().describe('At which the candidate itself failed.'),
-  }),
-  wouldRefuse: rows({ route: routeName(), refusal: text() }).describe('Admitted, and refused by the candidate.'),
-  wouldAdmit: rows({ route: routeName(), refusal: text() }).describe('Refused, and admitted by the candidate.'),
-  wouldChange: rows({ route: routeName(), header: text() }).describe(
-    'Replies with another header than the candidate’s.',
-  ),
-  rerouted: rows({ from: routeName(), to: routeName() }),
-})
-
-const purge = z.strictObject({
-  id: text(),
-  kind: z.enum(['url', 'tag', 'prefix', 'everything']),
-  values: z.array(text()),
-  soft: z.boolean(),
-  author: text(),
-  at: time(),
-  delivery: z
-    .strictObject({
-      state: z.enum(['waiting', 'retrying', 'delivered', 'failed', 'local']),
-      attempts: number(),
-      at: time().describe('Of the last change.'),
-      error: text().optional().describe('What the CDN said.'),
-    })
-    .describe('To the CDN; `local`: there is none.'),
-  instances: z
-    .strictObject({ purged: number(), of: number() })
-    .describe('Proxies that serve nothing of it any more, of those that are there.'),
-})
-
-const emergency = z.strictObject({
-  state: z.enum(['calm', 'emergency', 'recovering']),
-  mode: z.enum(['on', 'off', 'auto']).describe('`on` and `off` are an operator’s.'),
-  since: time().optional().describe('In this state; not there where it has never been another.'),
-  until: time().optional().describe('Then it is `auto` again.'),
-  isSpent: z
-    .literal(true)
-    .optional()
-    .describe('It has lasted as long as it may, and is not entered by itself until signals have been low.'),
-  by: text().describe('A token, or `sidegate`.'),
-  why: text(),
-  isFleetTold: z.boolean().describe('false: of this instance alone, until Redis is back.'),
-})
-
-const signals = z
-  .array(
-    z.strictObject({
-      signal: z.enum(['violationsPerSecond', 'errorShare', 'busyShare', 'queueShare']),
-      value: z.number().min(0),
-      enterAbove: z.number().min(0),
-      recoverAt: z.number().min(0).describe('It is left once all are at theirs, or below.'),
-    }),
-  )
-  .describe('Of the fleet, over ten seconds.')
-
-const emergencyNow = z.strictObject({ ...emergency.shape, signals })
-
-const circuit = z.strictObject({
-  name: text().describe('Of the operation.'),
-  state: z.enum(['closed', 'open', 'half-open', 'closing']),
-  mode: z.enum(['auto', 'open', 'closed']).describe('`open` and `closed` are an operator’s.'),
-  until: time().optional().describe('When an order ends by itself.'),
-  since: time(),
-  cause: z
-    .enum(['failures-in-a-row', 'failure-share', 'probe-due', 'probe-failed', 'probe-answered', 'ramp-over', 'order'])
-    .optional()
-    .describe('Of the last change; not there where it has never been another.'),
-  admittedShare: share().describe('Of requests, what goes to the app.'),
-  failuresInARow: number(),
-  requests: number().describe('In breaker.windowSeconds.'),
-  failures: number().describe('Of them; a reply that breaks off counts when it does.'),
-  refused: number().describe('Since the start.'),
-})
-
-const processStatus = {
-  startedAt: time(),
-  lifecycle: z.enum(['starting', 'serving', 'draining']),
-  uptimeSeconds: number(),
-  inFlight,
-  upstream: z
-    .strictObject({ connections: number(), idle: number(), queued: number() })
-    .describe('Connections to the app, those of them that nobody uses, and requests that wait for one.'),
-  redis: z.looseObject({ mode: text() }),
-  fleetSize: number().describe('Living instances, this one included.'),
-  policy: z.strictObject({
-    version: number(),
-    refused: z.strictObject({ version: number(), problems }).optional(),
-    probation: z.strictObject({ ...probation.shape, requests: number(), badShare: share() }).optional(),
-  }),
-  emergency,
-  circuits: z.array(circuit),
-}
-
-const who = {
-  instance: text(),
-  version: text(),
-  token: z.strictObject({ name: text(), role: z.enum(['read', 'operate']) }).describe('Who asks.'),
-  shadow: shadow.optional(),
-}
-
-const status = z.union([
-  z.strictObject({ ...who, ...processStatus }),
-  z.strictObject({
-    ...who,
-    startedAt: time(),
-    restarts: number(),
-    workers: z.array(z.strictObject({ instance: text(), reportAgeMs: number(), ...processStatus })),
-  }),
-])
-
-const block = z.strictObject({
-  range: text(),
-  source: z.enum(['auto', 'manual']),
-  author: text(),
-  reason: text(),
-  since: time(),
-  until: time().nullable().describe('null: without an end.'),
-  count: z.int().min(1).describe('How many times in a row.'),
-})
-const isFleetTold = z.boolean().describe('false: it holds here; the fleet is told when Redis is back.')
-const violations = z.array(
-  z.strictObject({
-    at: time(),
-    kind: text(),
-    what: text().describe('Which limits refused, or what was wrong with an answer.'),
-    method: text(),
-    route: text().optional(),
-    path: text(),
-  }),
-)
-
-const health = z.looseObject({ status: z.enum(['ok', 'degraded', 'unavailable']) })
-const drain = z.strictObject({ phase: text(), inFlight })
-const applied = z.strictObject({ version: number(), differences, probation: probation.optional() })
-const version = z.strictObject({
-  version: number(),
-  author: text(),
-  at: time(),
-  reason: text().optional(),
-  badShareBefore: badShareBefore.optional(),
-  probation: stored.optional(),
-})
 
 interface OkReply {
   readonly description: string

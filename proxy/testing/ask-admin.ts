@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { operations, problemReply } from '../admin/replies.ts'
+import { operations } from '../admin/replies.ts'
+import { problemReply } from '../admin/reply-bodies.ts'
 
 /** Of the proxies that tests ask, and do not start otherwise. */
 export const ADMIN_TOKEN = 'a-token-for-the-test'
