@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { freePort } from '../deploy/local/ports.ts'
 import type { SharedState } from './build.ts'
@@ -13,11 +14,7 @@ import { rawReplies, values } from './testing/raw-replies.ts'
 import { startProxy, type TestProxy } from './testing/start-proxy.ts'
 import { startUpstream } from './testing/start-upstream.ts'
 
-let redis: RedisProcess
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
-afterAll(() => redis.close())
+const redis = await redisOfFile()
 
 const opened: { close(): unknown }[] = []
 afterEach(async () => {

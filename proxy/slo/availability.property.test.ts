@@ -1,11 +1,10 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Clock } from '#shared/clock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { guardOf, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
-import { RedisProcess } from '#shared/testing/redis-process.ts'
-import { freePort } from '../../deploy/local/ports.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { readPolicy } from '../state/policy/read.ts'
 import { FleetHistory } from './fleet-history.ts'
 import { Slo } from './slo.ts'
@@ -33,11 +32,7 @@ const policy = (() => {
   return reading.policy
 })()
 
-let redis: RedisProcess
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
-afterAll(() => redis.close())
+const redis = await redisOfFile()
 
 /** One exchange, when the clock of its instance said so: all that the reference knows. */
 interface Event {

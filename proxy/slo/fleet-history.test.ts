@@ -1,25 +1,22 @@
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { Clock } from '#shared/clock.ts'
 import type { RedisTarget } from '#shared/redis/settings.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { clusterTarget, guardOf, HOST, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../deploy/local/ports.ts'
 import { FleetHistory } from './fleet-history.ts'
 
-let redis: RedisProcess
+const redis = await redisOfFile()
 let services = 0
 const closing: (() => Promise<void>)[] = []
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
-afterAll(() => redis.close())
 
 const newService = (): string => `fleet-history-${services++}`
 let nowMs = 1_800_000_000_000

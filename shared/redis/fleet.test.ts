@@ -1,19 +1,12 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { freePort } from '../../deploy/local/ports.ts'
+import { expect, it } from 'vitest'
 import { eventually } from '../testing/eventually.ts'
 import { connectedGuard, singleTarget } from '../testing/redis-guards.ts'
-import { RedisProcess } from '../testing/redis-process.ts'
+import { redisOfFile } from '../testing/redis-of-file.ts'
 import { Fleet } from './fleet.ts'
 
 const BEAT_MS = 100
 
-let redis: RedisProcess
-
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
-
-afterAll(() => redis.close())
+const redis = await redisOfFile()
 
 it('knows how many live, those who leave and those who die; and keeps what it knew while Redis is lost', async () => {
   const guards = await Promise.all([1, 2, 3].map(() => connectedGuard(singleTarget(redis.port))))

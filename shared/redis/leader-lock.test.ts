@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { freePort } from '../../deploy/local/ports.ts'
+import { expect, it } from 'vitest'
 import type { RedisGuard } from '../redis.ts'
 import { eventually } from '../testing/eventually.ts'
 import { connectedGuard, quietLog, singleTarget } from '../testing/redis-guards.ts'
-import { RedisProcess } from '../testing/redis-process.ts'
+import { redisOfFile } from '../testing/redis-of-file.ts'
 import { LeaderLock } from './leader-lock.ts'
 
 const LEASE_MS = 600
 
-let redis: RedisProcess
-
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
-
-afterAll(() => redis.close())
+const redis = await redisOfFile()
 
 const startFleet = async (name: string, size: number) => {
   const guards = await Promise.all(Array.from({ length: size }, () => connectedGuard(singleTarget(redis.port))))

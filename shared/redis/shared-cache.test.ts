@@ -1,25 +1,20 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { freePort } from '../../deploy/local/ports.ts'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { RedisGuard } from '../redis.ts'
 import { eventually } from '../testing/eventually.ts'
 import { connectedGuard, singleTarget } from '../testing/redis-guards.ts'
-import { RedisProcess } from '../testing/redis-process.ts'
+import { redisOfFile } from '../testing/redis-of-file.ts'
 import { Gathered } from './gathered.ts'
 import { SharedCache } from './shared-cache.ts'
 
-let redis: RedisProcess
+const redis = await redisOfFile()
 let service = 0
 const guards: RedisGuard[] = []
 const clock = { nowMs: 1_000_000, wallMs: () => clock.nowMs, monotonicMs: () => clock.nowMs }
 
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
 afterEach(() => {
   service++
   for (const guard of guards.splice(0)) guard.close()
 })
-afterAll(() => redis.close())
 
 const connect = async (): Promise<RedisGuard> => {
   const guard = await connectedGuard(singleTarget(redis.port), `cache${service}`)

@@ -1,22 +1,15 @@
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, it } from 'vitest'
-import { freePort } from '../../deploy/local/ports.ts'
+import { expect, it } from 'vitest'
 import { eventually } from '../testing/eventually.ts'
 import { connectedGuard, singleTarget } from '../testing/redis-guards.ts'
-import { RedisProcess } from '../testing/redis-process.ts'
+import { redisOfFile } from '../testing/redis-of-file.ts'
 import { SharedCounts } from './shared-counts.ts'
 
 const LIFE_MS = 120_000
 const INSTANCES = 3
 const KEYS = ['a', 'b', 'c'] as const
 
-let redis: RedisProcess
-
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
-
-afterAll(() => redis.close())
+const redis = await redisOfFile()
 
 /** A fleet whose counts are of this run alone. */
 const startFleet = async (name: string, instanceId: (index: number) => string = (index) => `i${index}`) => {

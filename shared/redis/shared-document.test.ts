@@ -1,24 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
-import { freePort } from '../../deploy/local/ports.ts'
+import { afterEach, expect, it } from 'vitest'
 import type { RedisGuard } from '../redis.ts'
 import { eventually } from '../testing/eventually.ts'
 import { connectedGuard, quietLog, singleTarget } from '../testing/redis-guards.ts'
-import { RedisProcess } from '../testing/redis-process.ts'
+import { redisOfFile } from '../testing/redis-of-file.ts'
 import { type Proposal, SharedDocument, type SharedDocumentSettings, type Version } from './shared-document.ts'
 
-let redis: RedisProcess
+const redis = await redisOfFile()
 const closing: (() => void)[] = []
-
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
 
 afterEach(() => {
   for (const close of closing.splice(0)) close()
 })
-
-afterAll(() => redis.close())
 
 interface Member {
   readonly guard: RedisGuard

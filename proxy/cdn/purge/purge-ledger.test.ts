@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { connectedGuard, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
 import { AppliedPurges } from '../../stale/applied-purges.ts'
@@ -11,11 +12,7 @@ import type { PurgeOrder } from './purge-order.ts'
 import { Purges } from './purges.ts'
 import { RedisPurgeLedger } from './redis-purge-ledger.ts'
 
-let redis: RedisProcess
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
-afterAll(() => redis.close())
+const redis = await redisOfFile()
 
 let services = 0
 const newService = () => `purges-${services++}`

@@ -1,11 +1,10 @@
 import { pino } from 'pino'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { LeaderLock } from '#shared/redis/leader-lock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { guardOf, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
-import { RedisProcess } from '#shared/testing/redis-process.ts'
-import { freePort } from '../../../deploy/local/ports.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { TestPolicies } from '../../testing/policies.ts'
 import { SECRET_PATH, startWebhook, type TestWebhook } from '../../testing/start-webhook.ts'
 import { FleetHistory } from '../fleet-history.ts'
@@ -17,16 +16,12 @@ import { AlertStore } from './alert-store.ts'
 import { AlertWatch } from './alert-watch.ts'
 import { FleetExamples } from './fleet-examples.ts'
 
-let redis: RedisProcess
+const redis = await redisOfFile()
 let services = 0
 const closing: (() => Promise<void>)[] = []
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
-afterAll(() => redis.close())
 
 const DASHBOARD = 'https://sidegate.example.com/'
 const LEASE_MS = 600

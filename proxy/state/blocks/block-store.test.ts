@@ -1,8 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import type { Clock } from '#shared/clock.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { clusterTarget, connectedGuard, guardOf, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { startCluster } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
@@ -11,17 +12,13 @@ import { blockText, unblockedText } from './block-entry.ts'
 import { BlockLink } from './block-link.ts'
 import { type BlockOrder, BlockStore, type BlockStoreSettings } from './block-store.ts'
 
-let redis: RedisProcess
+const redis = await redisOfFile()
 const closing: (() => void)[] = []
 let services = 0
 
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
 afterEach(() => {
   for (const close of closing.splice(0)) close()
 })
-afterAll(() => redis.close())
 
 interface Member {
   readonly guard: RedisGuard

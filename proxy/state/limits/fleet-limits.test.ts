@@ -5,6 +5,7 @@ import type { RedisTarget } from '#shared/redis/settings.ts'
 import type { RedisGuard } from '#shared/redis.ts'
 import { eventually } from '#shared/testing/eventually.ts'
 import { clusterTarget, connectedGuard, singleTarget } from '#shared/testing/redis-guards.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { RedisProcess } from '#shared/testing/redis-process.ts'
 import { mastersOf, startCluster, type Topology } from '#shared/testing/redis-topologies.ts'
 import { freePort } from '../../../deploy/local/ports.ts'
@@ -25,11 +26,7 @@ const { active } = new TestPolicies({
   },
 })
 
-let redis: RedisProcess
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
-afterAll(() => redis.close())
+const redis = await redisOfFile()
 
 interface Instance {
   readonly guard: RedisGuard

@@ -1,26 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '#shared/testing/eventually.ts'
 import { connectedGuard, quietLog, singleTarget } from '#shared/testing/redis-guards.ts'
-import { RedisProcess } from '#shared/testing/redis-process.ts'
-import { freePort } from '../../../deploy/local/ports.ts'
+import { redisOfFile } from '#shared/testing/redis-of-file.ts'
 import { initialPolicy } from './policy-file.ts'
 import { PolicyStore } from './policy-store.ts'
 
-let redis: RedisProcess
+const redis = await redisOfFile()
 const closing: (() => void)[] = []
 let service = 0
-
-beforeAll(async () => {
-  redis = await new RedisProcess(await freePort()).start()
-})
 
 afterEach(() => {
   service++
   for (const close of closing.splice(0)) close()
 })
-
-afterAll(() => redis.close())
 
 const startStore = async (isShared = true): Promise<PolicyStore> => {
   const guard = isShared ? await connectedGuard(singleTarget(redis.port), `policy${service}`) : undefined
