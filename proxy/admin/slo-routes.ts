@@ -5,7 +5,7 @@ import { objectiveReports, trafficReport } from '../slo/slo-report.ts'
 import type { CompiledPolicy } from '../state/policy/compile.ts'
 
 interface SloParts {
-  readonly history: Pick<FleetHistory, 'series' | 'sum' | 'look'>
+  readonly history: Pick<FleetHistory, 'sum' | 'look'>
   readonly policies: { readonly active: CompiledPolicy }
   readonly alerting: Pick<AlertingState, 'report'>
 }

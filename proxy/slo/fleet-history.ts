@@ -68,6 +68,7 @@ export class FleetHistory {
     this.#untold.addAt(series, wallMs, counts)
   }
 
+  /** Those that anything is remembered of. */
   get series(): readonly string[] {
     return [...new Set([...this.#fleet.series, ...this.#untold.series])].sort()
   }

@@ -6,7 +6,6 @@ import { kindOf, VERDICTS, type Verdict } from './verdict.ts'
 
 /** What has been counted of a series in the last `windowMs`, by place. */
 export interface Counted {
-  readonly series: readonly string[]
   sum(series: string, windowMs: number, withLatencies?: boolean): Float64Array
 }
 

@@ -13,7 +13,7 @@ import { Deliveries, type Send } from './deliveries.ts'
 import type { FleetExamples } from './fleet-examples.ts'
 
 export interface AlertWatchParts {
-  readonly history: Pick<FleetHistory, 'series' | 'sum' | 'flush' | 'ageMs'>
+  readonly history: Pick<FleetHistory, 'sum' | 'flush' | 'ageMs'>
   readonly policies: { readonly active: CompiledPolicy }
   /** Of this instance's leadership; undefined where it does not lead. */
   readonly lock: { readonly token: number | undefined }

@@ -73,6 +73,19 @@ describe('what one instance keeps', () => {
     expect([two.textOf('/page'), two.textOf('/other')]).toEqual([undefined, '/other'])
   })
 
+  it('goes as a whole where more has been taken back than can be remembered, as while Redis is lost', async () => {
+    const service = newService()
+    const one = await start(service)
+    one.keep('/page')
+    await one.shareAll()
+    for (let index = 0; index <= 20_000; index++) one.store.drop(`/written-${index}`)
+    await one.sharing.work()
+    expect((await start(service)).textOf('/page')).toBeUndefined()
+    one.keep('/later')
+    await one.shareAll()
+    expect((await start(service)).textOf('/later')).toBe('/later')
+  })
+
   it('does not take the place of what is younger', async () => {
     const service = newService()
     const one = await start(service)

@@ -27,7 +27,7 @@ interface SharingParts {
 
 /** So old may what is shared of an address be, before it is written anew. */
 const RENEWED_AFTER_MS = 60_000
-/** Of addresses that wait to be written: those that come while there are so many are not. */
+/** Of addresses that wait to be written: those that come while there are so many are not. Of those that are to go: then all go. */
 const WAITING_LIMIT = 20_000
 const ASKED_PER_CALL = 200
 
@@ -43,6 +43,8 @@ export class SharedReplies {
   readonly #waiting = new Set<string>()
   readonly #gone = new Set<string>()
   #losses: number
+  /** Whether more is to go than is remembered. */
+  #isAllToGo = false
   #isLoaded = false
   /** Addresses, since the start. */
   readonly counts = { shared: 0, loaded: 0 }
@@ -60,6 +62,9 @@ export class SharedReplies {
       dropped: (key) => {
         this.#waiting.delete(key)
         this.#gone.add(key)
+        if (this.#gone.size <= WAITING_LIMIT) return
+        this.#gone.clear()
+        this.#isAllToGo = true
       },
     }
   }
@@ -67,9 +72,14 @@ export class SharedReplies {
   /** Does what there is to be done. What Redis does not take now is done later. Never rejects. */
   async work(): Promise<void> {
     const { purges } = this.#parts
-    if (purges.losses !== this.#losses) {
-      const { losses } = purges
-      if (!(await this.#redis.clear())) return // it was written by who had not heard of what was lost
+    const { losses } = purges
+    // What was written by who had not heard of a purge that was lost goes, too.
+    if (losses !== this.#losses || this.#isAllToGo) {
+      this.#isAllToGo = false
+      if (!(await this.#redis.clear())) {
+        this.#isAllToGo = true
+        return
+      }
       this.#losses = losses
     }
     if (!this.#isLoaded && !(await this.#load())) return
